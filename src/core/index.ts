@@ -1,0 +1,10 @@
+export { type Embeddings, row, stack, take } from "./embeddings.ts";
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  errorTable,
+  isProtolineError,
+  ProtolineError,
+  quote,
+} from "./errors.ts";
+export { createRng, type Rng } from "./rng.ts";

@@ -1,0 +1,110 @@
+import type { Embeddings, ErrorCode } from "../core/index.ts";
+import type { ImageLimits, Region } from "../data/types.ts";
+import type { Candidate } from "../fewshot/types.ts";
+import type { Encoder } from "../models/types.ts";
+import type { GalleryStore, RefreshPolicy } from "../store/store.ts";
+
+/** A picture from outside: its encoded bytes, or the path of a file that the caller chose. */
+export type ImageInput = Uint8Array | string;
+
+export interface RecognizerOptions {
+  /** Name of a zoo model, path of a bundle, or an open encoder (then the caller closes it). */
+  readonly model?: string | Encoder;
+  /** `memory:`, `sqlite:PATH`, or an open store (then the caller closes it). Default `memory:`. */
+  readonly store?: string | GalleryStore;
+  /** Default `default`; made when it does not exist. */
+  readonly gallery?: string;
+  /** Default `immediate`. Only for a gallery that is made. */
+  readonly refresh?: RefreshPolicy;
+  /** What is kept of an enrolled picture: the bytes as they came, a thumbnail of 256 px, or nothing. Default `original`. */
+  readonly keep?: "original" | "thumbnail" | "none";
+  /** When the gallery was made by another model: refuse (default), or embed the kept pictures again. */
+  readonly onModelMismatch?: "refuse" | "reembed";
+  readonly limits?: Partial<ImageLimits>;
+}
+
+export interface EnrollOptions {
+  /** A name for each picture, for the reader. Default: the path, or `image N`. */
+  readonly origins?: readonly string[];
+  /** Default `unknown`. */
+  readonly who?: string;
+  readonly reason?: string;
+  readonly region?: Region;
+  /** Enroll a picture that another class holds too, instead of refusing it. Default false. */
+  readonly allowOtherClass?: boolean;
+}
+
+/** Picture by picture: a broken one never takes the good ones with it. */
+export interface EnrollResult {
+  readonly label: string;
+  readonly added: readonly { readonly id: string; readonly origin: string }[];
+  readonly duplicates: readonly string[];
+  readonly rejected: readonly {
+    readonly origin: string;
+    readonly code: ErrorCode;
+    readonly message: string;
+  }[];
+  readonly revision: number;
+  /** Samples that wait for the next revision (refresh policy). */
+  readonly pending: number;
+  readonly ms: {
+    readonly decode: number;
+    readonly embed: number;
+    readonly store: number;
+    readonly total: number;
+  };
+}
+
+export interface RecognizeOptions {
+  readonly region?: Region;
+  /** Candidates and nearest support samples returned. Default 3. */
+  readonly topK?: number;
+}
+
+interface AnswerBase {
+  /** Best first. */
+  readonly candidates: readonly Candidate<string>[];
+  /** Why: the support pictures nearest to the frame (cosine distance of the transformed embeddings). */
+  readonly nearestSupport: readonly {
+    readonly id: string;
+    readonly label: string;
+    readonly origin: string;
+    readonly distance: number;
+  }[];
+  readonly gallery: string;
+  readonly revision: number;
+  readonly model: string;
+  readonly ms: {
+    readonly decode: number;
+    readonly embed: number;
+    readonly match: number;
+    readonly total: number;
+  };
+}
+
+/** The answer for one frame. `label` is there exactly when the part is known. */
+export type Recognition =
+  | (AnswerBase & {
+      readonly kind: "known";
+      readonly label: string;
+      readonly confidence: number;
+      readonly distance: number;
+    })
+  | (AnswerBase & { readonly kind: "ambiguous"; readonly confidence: number; readonly distance: number })
+  | (AnswerBase & { readonly kind: "unknown"; readonly confidence: number; readonly distance: number });
+
+export interface RecognizerCore {
+  enroll(label: string, images: readonly ImageInput[], options?: EnrollOptions): Promise<EnrollResult>;
+  /** Throws the coded error of a picture that cannot be read; GALLERY_EMPTY when there is nothing to compare with. */
+  recognize(image: ImageInput, options?: RecognizeOptions): Promise<Recognition>;
+  /** One entry a picture, in order: an answer, or the coded error of that picture. */
+  recognizeBatch(
+    images: readonly ImageInput[],
+    options?: RecognizeOptions,
+  ): Promise<readonly (Recognition | Error)[]>;
+  /** Raw embeddings of pictures, shape `[n, embeddingDim]`. */
+  embed(images: readonly ImageInput[]): Promise<Embeddings>;
+  /** Takes the store's head revision as the snapshot; done by itself after every change made through this object. */
+  refresh(): Promise<number>;
+  close(): Promise<void>;
+}
