@@ -1,3 +1,5 @@
+import type { Embeddings } from "../core/index.ts";
+
 /** The vocabulary of the decision. Everything here is plain data: it travels in bundles, stores and replies. */
 
 /** Lower is nearer. Cosine is 1 − cos, in 0 … 2. */
@@ -38,8 +40,19 @@ export interface AmbiguitySpec {
   readonly margin: number;
 }
 
-/** Everything that turns an embedding into an answer. */
+/** Ways to look at one picture again. `dihedral`: the seven further rotations and mirrorings; the others are drawn by seed. */
+export type ViewKind = "dihedral" | "crop" | "color" | "cutout";
+
+export interface ViewsSpec {
+  /** Further views of each support picture, one embedding each. Never where orientation or colour carries meaning. */
+  readonly support: readonly ViewKind[];
+  /** Average the scores over these views of each frame too, at that many times the cost. */
+  readonly query: readonly ViewKind[];
+}
+
+/** Everything that turns a picture's embeddings into an answer. */
 export interface DecisionSpec {
+  readonly views: ViewsSpec;
   readonly transform: TransformSpec;
   readonly head: HeadSpec;
   readonly openSet: OpenSetSpec;
@@ -80,3 +93,34 @@ export type Decided<Label> =
   | { readonly kind: "known"; readonly label: Label; readonly candidates: readonly Candidate<Label>[] }
   | { readonly kind: "ambiguous"; readonly candidates: readonly Candidate<Label>[] }
   | { readonly kind: "unknown"; readonly candidates: readonly Candidate<Label>[] };
+
+/** Labelled embeddings to decide by. */
+export interface Support<Label> {
+  /** Raw encoder output, `[n, dim]`. */
+  readonly embeddings: Embeddings;
+  /** `[n]`. */
+  readonly labels: readonly Label[];
+  /** `[n]`; rows of one picture (its views) share a number and are left out together. Default: each row its own. */
+  readonly groups?: readonly number[];
+}
+
+/** A decision fitted to a gallery: immutable, so that a recognition never sees half an enrollment. */
+export interface FittedDecision<Label> {
+  readonly spec: DecisionSpec;
+  readonly dim: number;
+  readonly labels: readonly Label[];
+  readonly temperature: number;
+  readonly thresholds: ReadonlyMap<Label, number>;
+  /**
+   * The answer for one frame from its views, raw, `[views, dim]`, scores averaged.
+   * `runningMean`, `[dim]` after power and L2, is for `center: "running"` alone. `topK` candidates, default all.
+   */
+  decide(
+    views: Embeddings,
+    options?: { readonly topK?: number; readonly runningMean?: Float32Array },
+  ): Decided<Label>;
+  /** The embedding as the decision compares it, `[dim]`. */
+  transform(raw: Float32Array, runningMean?: Float32Array): Float32Array;
+  /** The decision after some samples came and some went; equals a refit to 1e-5, by rank-one updates where that pays. */
+  update(change: { readonly add?: Support<Label>; readonly remove?: Support<Label> }): FittedDecision<Label>;
+}

@@ -37,15 +37,11 @@ export interface GalleryStore {
   removeClass(name: string, label: string, change: Change): Promise<RevisionInfo>;
   /** A revision with the same samples and another decision. */
   setDecision(name: string, decision: DecisionSpec, change: Change): Promise<RevisionInfo>;
-  /** New embeddings for all samples, by another encoder: one revision, all or nothing. Keys are sample ids of the head. */
-  replaceEmbeddings(
-    name: string,
-    modelHash: string,
-    model: string,
-    dim: number,
-    embeddings: ReadonlyMap<string, readonly Float32Array[]>,
-    change: Change,
-  ): Promise<RevisionInfo>;
+  /**
+   * New embeddings for every sample of the head, by another encoder or of other views: one revision, all or nothing.
+   * A rollback to an older revision finds the older embeddings again.
+   */
+  replaceEmbeddings(name: string, replacement: Replacement, change: Change): Promise<RevisionInfo>;
   /** Makes pending samples part of a new revision. Without pending samples the head is returned. */
   publish(name: string, change: Change): Promise<RevisionInfo>;
 
@@ -69,6 +65,16 @@ export interface GalleryStore {
   removeApiKey(id: string): Promise<boolean>;
 
   close(): Promise<void>;
+}
+
+export interface Replacement {
+  readonly model: string;
+  readonly modelHash: string;
+  readonly dim: number;
+  /** Default: the head's. */
+  readonly decision?: DecisionSpec;
+  /** Keys are the ids of all samples of the head; values as in {@link NewSample.embeddings}. */
+  readonly embeddings: ReadonlyMap<string, readonly Float32Array[]>;
 }
 
 /** Who changes what, and why; kept with the revision. */
