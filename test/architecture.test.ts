@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+
+const src = fileURLToPath(new URL("../src", import.meta.url));
+
+/**
+ * The layer table: a room may import the rooms named behind it, and nothing else. ARCHITECTURE.md shows it as a picture.
+ * A room that is not here fails the test, so that a new room is a decision.
+ */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  graph: ["core"],
+  onnx: ["core", "graph"],
+  runtime: ["core", "graph", "onnx"],
+  nn: ["core", "graph"],
+  optim: ["core", "graph"],
+  data: ["core"],
+  fewshot: ["core"],
+  models: ["core", "graph", "onnx", "runtime", "data", "fewshot"],
+  store: ["core", "fewshot"],
+  train: ["core", "graph", "onnx", "runtime", "nn", "optim", "data", "fewshot", "models"],
+  recognizer: ["core", "runtime", "data", "fewshot", "models", "store"],
+  server: ["core", "data", "fewshot", "models", "store", "recognizer"],
+  cli: ["core", "graph", "onnx", "runtime", "data", "fewshot", "models", "store", "train", "recognizer", "server"],
+};
+
+/** What a browser must be able to load: no `node:` imports and no packages that need Node. */
+const portable = ["core", "graph", "onnx", "fewshot"];
+
+interface Import {
+  readonly file: string;
+  readonly specifier: string;
+}
+
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".test.ts"),
+);
+
+const imports: Import[] = files.flatMap((file) =>
+  [
+    ...readFileSync(join(src, file), "utf8").matchAll(
+      /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/g,
+    ),
+  ].map((match) => ({ file, specifier: (match[1] ?? match[2])! })),
+);
+
+const roomOf = (file: string): string => (file.includes(sep) ? file.split(sep)[0]! : "index");
+const targetOf = ({ file, specifier }: Import): string =>
+  relative(src, resolve(src, dirname(file), specifier));
+
+describe("architecture", () => {
+  it("sees the imports at all", () => {
+    expect(imports.some(({ specifier }) => specifier === "../core/index.ts")).toBe(true);
+  });
+
+  it("knows every room", () => {
+    expect(files.map(roomOf).filter((room) => room !== "index" && !(room in layers))).toEqual([]);
+  });
+
+  it("imports go down only, and into another room only by its front door", () => {
+    const wrong = imports
+      .filter(({ specifier, file }) => specifier.startsWith(".") && roomOf(file) !== "index")
+      .flatMap((entry) => {
+        const from = roomOf(entry.file);
+        const target = targetOf(entry);
+        const to = roomOf(target);
+        if (to === from) return [];
+        if (!layers[from]?.includes(to)) return [`${entry.file} → ${target}: ${from} may not import ${to}`];
+        const door = target.split(sep).slice(1).join("/");
+        return ["index.ts", "types.ts", "store.ts"].includes(door)
+          ? []
+          : [`${entry.file} → ${target}: import ${to}/index.ts instead`];
+      });
+    expect(wrong).toEqual([]);
+  });
+
+  it("keeps the portable rooms free of Node", () => {
+    const wrong = imports
+      .filter(({ file }) => portable.includes(roomOf(file)))
+      .filter(({ specifier }) => specifier.startsWith("node:") || /^(sharp|libsql|onnxruntime-node)/.test(specifier));
+    expect(wrong).toEqual([]);
+  });
+
+  it("has no cycle between files", () => {
+    const edges = new Map<string, string[]>();
+    for (const entry of imports)
+      if (entry.specifier.startsWith(".")) {
+        const list = edges.get(entry.file) ?? [];
+        list.push(targetOf(entry));
+        edges.set(entry.file, list);
+      }
+    const cycles: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      const at = path.indexOf(file);
+      if (at >= 0) cycles.push([...path.slice(at), file].join(" → "));
+      else if (!done.has(file)) {
+        for (const next of edges.get(file) ?? []) visit(next, [...path, file]);
+        done.add(file);
+      }
+    };
+    for (const file of edges.keys()) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+});
