@@ -1,0 +1,139 @@
+import sharp from "sharp";
+import type { Rng } from "../../core/index.ts";
+
+/**
+ * Parts for the demo, drawn instead of photographed, so that it runs on any machine without a file: a drawing of the
+ * part, seen from above on a conveyor belt. What differs from frame to frame is what differs on a line: position,
+ * turn, distance to the camera, direction and colour of the light, scratches, dirt, sensor noise, JPEG quality.
+ */
+export const partKinds = ["washer", "gear", "bracket", "motor housing", "hex nut"] as const;
+export type PartKind = (typeof partKinds)[number];
+
+const side = 320;
+
+const circle = (x: number, y: number, r: number): string =>
+  `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
+
+/** A closed polygon from polar points `[radius, angle in turns]`. */
+const polygon = (points: readonly (readonly [number, number])[]): string =>
+  `M${points
+    .map(
+      ([r, turn]) =>
+        `${(r * Math.cos(2 * Math.PI * turn)).toFixed(1)} ${(r * Math.sin(2 * Math.PI * turn)).toFixed(1)}`,
+    )
+    .join("L")}Z`;
+
+const around = (n: number): number[] => Array.from({ length: n }, (_, i) => i / n);
+
+/** Outline (holes by the even-odd rule) and the lines on top of it; about 190 units wide, the middle at 0, 0. */
+interface Drawing {
+  readonly outline: string;
+  readonly lines: string;
+  /** Red, green, blue of the bare material, 0 … 255. */
+  readonly material: readonly [number, number, number];
+}
+
+const drawings: Readonly<Record<PartKind, Drawing>> = {
+  washer: {
+    outline: circle(0, 0, 84) + circle(0, 0, 44),
+    lines: circle(0, 0, 80) + circle(0, 0, 48),
+    material: [188, 190, 194],
+  },
+  gear: {
+    outline:
+      polygon(
+        around(20).flatMap((turn): [number, number][] => [
+          [80, turn - 0.016],
+          [96, turn - 0.009],
+          [96, turn + 0.009],
+          [80, turn + 0.016],
+        ]),
+      ) +
+      circle(0, 0, 22) +
+      "M-6 -30h12v10h-12Z",
+    lines: circle(0, 0, 70) + circle(0, 0, 36),
+    material: [176, 168, 152],
+  },
+  bracket: {
+    outline: `M-85 -85h58v112h112v58h-170Z${circle(-56, -54, 14)}${circle(-56, 0, 14)}${circle(0, 56, 14)}${circle(54, 56, 14)}`,
+    lines: "M-27 27L-85 85M-33 -85v118h118",
+    material: [170, 176, 184],
+  },
+  "motor housing": {
+    outline:
+      polygon(
+        around(4).flatMap((turn): [number, number][] => [
+          [76, turn + 0.055],
+          [102, turn + 0.1],
+          [106, turn + 0.125],
+          [102, turn + 0.15],
+          [76, turn + 0.195],
+          [74, turn + 0.25],
+        ]),
+      ) + around(4).map((turn) => circle(91 * Math.cos(2 * Math.PI * (turn + 0.125)), 91 * Math.sin(2 * Math.PI * (turn + 0.125)), 7)).join(""),
+    lines:
+      circle(0, 0, 60) +
+      circle(0, 0, 30) +
+      circle(0, 0, 13) +
+      around(24)
+        .map((turn) => polygon([[34, turn], [57, turn]]))
+        .join(""),
+    material: [150, 156, 160],
+  },
+  "hex nut": {
+    outline: polygon(around(6).map((turn) => [92, turn])) + circle(0, 0, 44),
+    lines: circle(0, 0, 78) + circle(0, 0, 50) + circle(0, 0, 47),
+    material: [196, 178, 128],
+  },
+};
+
+function svg(kind: PartKind, rng: Rng): string {
+  const between = (low: number, high: number): number => low + (high - low) * rng.next();
+  const { outline, lines, material } = drawings[kind];
+  const turn = between(0, 360);
+  const light = between(0, 360);
+  const brightness = between(0.8, 1.15);
+  const warmth = between(-12, 12);
+  const shade = (factor: number): string =>
+    `rgb(${material.map((value, i) => Math.max(0, Math.min(255, Math.round((value + (1 - i) * warmth) * factor * brightness)))).join()})`;
+  const belt = Math.round(between(52, 74) * brightness);
+  const [dx, dy] = [9 * Math.cos((light * Math.PI) / 180), 9 * Math.sin((light * Math.PI) / 180)];
+  const scratches = Array.from({ length: rng.int(9) }, () => {
+    const [x, y, length, angle] = [between(-90, 90), between(-90, 90), between(10, 60), between(0, 6.3)];
+    return `M${x} ${y}l${length * Math.cos(angle)} ${length * Math.sin(angle)}`;
+  }).join("");
+  const dirt = Array.from(
+    { length: rng.int(7) },
+    () =>
+      `<ellipse cx="${between(-95, 95)}" cy="${between(-95, 95)}" rx="${between(2, 9)}" ry="${between(2, 6)}" fill="rgb(48,40,30)" opacity="${between(0.15, 0.5)}"/>`,
+  ).join("");
+  const ribs = Array.from({ length: 16 }, (_, i) => `M0 ${i * 20 + between(-1, 1)}h${side}`).join("");
+  const place = `translate(${160 + between(-26, 26)} ${160 + between(-26, 26)}) rotate(${turn}) scale(${between(0.94, 1.08)})`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}">
+<defs><linearGradient id="metal" gradientTransform="rotate(${light - turn} .5 .5)">
+<stop offset="0" stop-color="${shade(0.72)}"/><stop offset=".45" stop-color="${shade(1)}"/><stop offset=".6" stop-color="${shade(1.22)}"/><stop offset="1" stop-color="${shade(0.86)}"/></linearGradient>
+<radialGradient id="lamp" cx="${between(0.2, 0.8)}" cy="${between(0.2, 0.8)}" r=".8"><stop offset="0" stop-color="white" stop-opacity="${between(0.04, 0.2)}"/><stop offset="1" stop-color="black" stop-opacity="${between(0.05, 0.25)}"/></radialGradient>
+<filter id="soft"><feGaussianBlur stdDeviation="5"/></filter><clipPath id="part"><path d="${outline}" clip-rule="evenodd"/></clipPath></defs>
+<rect width="${side}" height="${side}" fill="rgb(${belt},${belt + 6},${belt + 4})"/><path d="${ribs}" stroke="black" opacity=".16" stroke-width="3"/>
+<g transform="translate(${dx} ${dy})"><path transform="${place}" d="${outline}" fill-rule="evenodd" opacity=".55" filter="url(#soft)"/></g>
+<g transform="${place}"><path d="${outline}" fill="url(#metal)" fill-rule="evenodd" stroke="${shade(0.5)}" stroke-width="2"/>
+<g clip-path="url(#part)" fill="none"><path d="${lines}" stroke="${shade(0.6)}" stroke-width="3"/><path d="${scratches}" stroke="white" opacity=".45"/>${dirt}</g></g>
+<rect width="${side}" height="${side}" fill="url(#lamp)"/></svg>`;
+}
+
+/** One frame of a part, 320 × 320, as the bytes of a JPEG. */
+export async function drawPart(kind: PartKind, rng: Rng): Promise<Uint8Array> {
+  const { data } = await sharp(Buffer.from(svg(kind, rng)))
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const noise = 2 + 5 * rng.next();
+  // Three uniform numbers are near enough to a normal one, and ten times as fast.
+  for (let i = 0; i < data.length; i++) {
+    const sum = rng.next() + rng.next() + rng.next() - 1.5;
+    data[i] = Math.max(0, Math.min(255, Math.round(data[i]! + 2 * noise * sum)));
+  }
+  return sharp(data, { raw: { width: side, height: side, channels: 3 } })
+    .jpeg({ quality: 78 + rng.int(18) })
+    .toBuffer();
+}
