@@ -23,7 +23,19 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   train: ["core", "graph", "onnx", "runtime", "nn", "optim", "data", "fewshot", "models"],
   recognizer: ["core", "runtime", "data", "fewshot", "models", "store"],
   server: ["core", "data", "fewshot", "models", "store", "recognizer"],
-  cli: ["core", "graph", "onnx", "runtime", "data", "fewshot", "models", "store", "train", "recognizer", "server"],
+  cli: [
+    "core",
+    "graph",
+    "onnx",
+    "runtime",
+    "data",
+    "fewshot",
+    "models",
+    "store",
+    "train",
+    "recognizer",
+    "server",
+  ],
 };
 
 /** What a browser must be able to load: no `node:` imports and no packages that need Node. */
@@ -79,7 +91,10 @@ describe("architecture", () => {
   it("keeps the portable rooms free of Node", () => {
     const wrong = imports
       .filter(({ file }) => portable.includes(roomOf(file)))
-      .filter(({ specifier }) => specifier.startsWith("node:") || /^(sharp|libsql|onnxruntime-node)/.test(specifier));
+      .filter(
+        ({ specifier }) =>
+          specifier.startsWith("node:") || /^(sharp|libsql|onnxruntime-node)/.test(specifier),
+      );
     expect(wrong).toEqual([]);
   });
 

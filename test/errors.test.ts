@@ -26,7 +26,9 @@ describe("the error table", () => {
 
   it("has no code that nothing throws", () => {
     const text = readdirSync(src, { recursive: true, encoding: "utf8" })
-      .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts") && !file.endsWith("core/errors.ts"))
+      .filter(
+        (file) => file.endsWith(".ts") && !file.endsWith(".test.ts") && !file.endsWith("core/errors.ts"),
+      )
       .map((file) => readFileSync(`${src}/${file}`, "utf8"))
       .join("\n");
     expect(codes.filter((code) => !text.includes(`"${code}"`))).toEqual([]);

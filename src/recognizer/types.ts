@@ -21,6 +21,8 @@ export interface RecognizerOptions {
   /** When the gallery was made by another model: refuse (default), or embed the kept pictures again. */
   readonly onModelMismatch?: "refuse" | "reembed";
   readonly limits?: Partial<ImageLimits>;
+  /** The clock of enrolled samples, milliseconds since 1970. Default `Date.now`. */
+  readonly now?: () => number;
 }
 
 export interface EnrollOptions {
@@ -61,16 +63,19 @@ export interface RecognizeOptions {
   readonly topK?: number;
 }
 
+export interface NearestSupport {
+  readonly id: string;
+  readonly label: string;
+  readonly origin: string;
+  /** Cosine distance between the transformed embeddings, 0 … 2. */
+  readonly distance: number;
+}
+
 interface AnswerBase {
   /** Best first. */
   readonly candidates: readonly Candidate<string>[];
-  /** Why: the support pictures nearest to the frame (cosine distance of the transformed embeddings). */
-  readonly nearestSupport: readonly {
-    readonly id: string;
-    readonly label: string;
-    readonly origin: string;
-    readonly distance: number;
-  }[];
+  /** Why: the support pictures nearest to the frame, among the classes of `candidates`. */
+  readonly nearestSupport: readonly NearestSupport[];
   readonly gallery: string;
   readonly revision: number;
   readonly model: string;

@@ -1,0 +1,464 @@
+import { type Embeddings, isProtolineError, ProtolineError, quote, stack } from "../core/index.ts";
+import type { DecisionPriors, DecisionSpec } from "../fewshot/index.ts";
+import { defaultModel, type Encoder, openEncoder } from "../models/index.ts";
+import {
+  type Change,
+  checkLabel,
+  type GalleryInfo,
+  type GalleryStore,
+  type NewSample,
+  openStore,
+  type RevisionInfo,
+  type Sample,
+} from "../store/index.ts";
+import { keptImage, type Loaded, loadPicture, toViews } from "./pictures.ts";
+import { createRunningMean, type RunningMean } from "./running-mean.ts";
+import { buildSnapshot, nearestSupport, type Snapshot } from "./snapshot.ts";
+import type {
+  EnrollOptions,
+  EnrollResult,
+  ImageInput,
+  Recognition,
+  RecognizeOptions,
+  RecognizerCore,
+  RecognizerOptions,
+} from "./types.ts";
+
+/** Pictures decoded and embedded at a time: bounds memory, and lets recognitions in between. */
+const chunkSize = 8;
+
+interface Parts {
+  readonly encoder: Encoder;
+  readonly store: GalleryStore;
+  readonly gallery: string;
+  readonly options: RecognizerOptions;
+  /** What `close` closes: parts that the caller opened stay open. */
+  readonly owned: readonly { close(): Promise<void> }[];
+}
+
+/**
+ * Encoder + store + decision: shows pictures of a part once, and knows it from the next frame on.
+ *
+ * A recognition works on an immutable snapshot that it takes at its beginning; enrollments build the next snapshot
+ * beside it and swap a pointer. So a recognition never waits for an enrollment and never sees half of one.
+ */
+export class Recognizer implements RecognizerCore {
+  readonly encoder: Encoder;
+  readonly store: GalleryStore;
+  readonly gallery: string;
+  readonly #options: RecognizerOptions;
+  readonly #owned: Parts["owned"];
+  readonly #priors: DecisionPriors;
+  #snapshot: Snapshot;
+  #runningMean: RunningMean;
+  /** Changes of the gallery made here wait for each other. */
+  #changes: Promise<unknown> = Promise.resolve();
+
+  private constructor({ encoder, store, gallery, options, owned }: Parts, snapshot: Snapshot) {
+    this.encoder = encoder;
+    this.store = store;
+    this.gallery = gallery;
+    this.#options = options;
+    this.#owned = owned;
+    this.#priors = priorsOf(encoder);
+    this.#snapshot = snapshot;
+    this.#runningMean = createRunningMean(snapshot.source.decision.transform);
+  }
+
+  /**
+   * Opens or makes the gallery. Without `model`, an existing gallery opens the model that it was made by, and a new
+   * one takes the best that is at hand without a download.
+   *
+   * @throws MODEL_MISMATCH when the gallery was made by another model and `onModelMismatch` is `refuse`.
+   */
+  static async open(options: RecognizerOptions = {}): Promise<Recognizer> {
+    const gallery = options.gallery ?? "default";
+    const owned: { close(): Promise<void> }[] = [];
+    try {
+      const store =
+        typeof options.store === "object" ? options.store : await openStore(options.store ?? "memory:");
+      if (typeof options.store !== "object") owned.unshift(store);
+      const existing = (await store.galleries()).find(({ name }) => name === gallery);
+      const encoder =
+        typeof options.model === "object"
+          ? options.model
+          : await openEncoder(options.model ?? existing?.model ?? (await defaultModel()).model);
+      if (typeof options.model !== "object") owned.unshift(encoder);
+
+      const info = existing ?? (await create(store, gallery, encoder, options));
+      const mismatch = info.modelHash !== encoder.modelHash;
+      if (mismatch && options.onModelMismatch !== "reembed") throw modelMismatch(info, encoder);
+      const source = await store.snapshot(gallery);
+      const first: Snapshot = mismatch
+        ? { source, decision: null, byLabel: new Map(), transformed: new Map() }
+        : buildSnapshot(source, priorsOf(encoder));
+      const recognizer = new Recognizer({ encoder, store, gallery, options, owned }, first);
+      if (mismatch)
+        await recognizer.#reembed(encoder.manifest.decision, { who: "protoline", reason: "another model" });
+      return recognizer;
+    } catch (error) {
+      for (const part of owned) await part.close();
+      throw error;
+    }
+  }
+
+  /** The revision that recognitions use now. */
+  get revision(): RevisionInfo {
+    return this.#snapshot.source.revision;
+  }
+
+  /** The decision that recognitions use now. */
+  get decision(): DecisionSpec {
+    return this.#snapshot.source.decision;
+  }
+
+  async enroll(
+    label: string,
+    images: readonly ImageInput[],
+    options: EnrollOptions = {},
+  ): Promise<EnrollResult> {
+    const started = performance.now();
+    const name = checkLabel(label);
+    const { limits, keep = "original", now = Date.now } = this.#options;
+    const views = this.decision.views.support;
+    const rejected: { origin: string; code: EnrollResult["rejected"][number]["code"]; message: string }[] =
+      [];
+    const samples: NewSample[] = [];
+    const ms = { decode: 0, embed: 0, store: 0, total: 0 };
+
+    for (let from = 0; from < images.length; from += chunkSize) {
+      const decodeStarted = performance.now();
+      const chunk = await Promise.all(
+        images.slice(from, from + chunkSize).map(async (image, i) => {
+          const origin = options.origins?.[from + i] ?? originOf(image, from + i);
+          try {
+            const loaded = await loadPicture(image, limits, options.region);
+            const inputs = toViews(loaded.picture, views, loaded.contentHash, this.encoder.manifest);
+            return { origin, loaded, inputs, kept: await keptImage(loaded, keep) };
+          } catch (error) {
+            if (!isProtolineError(error)) throw error;
+            rejected.push({ origin, code: error.code, message: error.message });
+            return null;
+          }
+        }),
+      );
+      const good = chunk.filter((entry) => entry !== null);
+      const embedStarted = performance.now();
+      const embeddings = await this.#embedViews(good.map(({ inputs }) => inputs));
+      ms.decode += embedStarted - decodeStarted;
+      ms.embed += performance.now() - embedStarted;
+      good.forEach(({ origin, loaded, kept }, i) => {
+        samples.push({
+          label: name,
+          embeddings: embeddings[i]!,
+          contentHash: loaded.contentHash,
+          image: kept,
+          origin,
+          time: now(),
+        });
+      });
+    }
+
+    const change: Change = {
+      who: options.who ?? "unknown",
+      reason: options.reason ?? `enroll ${quote(name)}`,
+    };
+    const storeStarted = performance.now();
+    const result = await this.#exclusive(async () => {
+      const added = await this.store.addSamples(this.gallery, samples, {
+        ...change,
+        modelHash: this.encoder.modelHash,
+        allowOtherClass: options.allowOtherClass ?? false,
+      });
+      await this.#advance(added.revision, () =>
+        added.added.map(({ id, index }): Sample => {
+          const { image: _, ...sample } = samples[index]!;
+          return { ...sample, id, who: change.who };
+        }),
+      );
+      return added;
+    });
+    ms.store = performance.now() - storeStarted;
+    ms.total = performance.now() - started;
+
+    for (const { index, label: other } of result.conflicts) {
+      const error = new ProtolineError("SAMPLE_IN_OTHER_CLASS", {
+        expected: `a picture of ${quote(name)} alone`,
+        got: `one that ${quote(other)} holds already`,
+        todo: "Remove it there, or enroll it with allowOtherClass if both names are right.",
+      });
+      rejected.push({ origin: samples[index]!.origin, code: error.code, message: error.message });
+    }
+    return {
+      label: name,
+      added: result.added.map(({ id, index }) => ({ id, origin: samples[index]!.origin })),
+      duplicates: result.duplicates.map((index) => samples[index]!.origin),
+      rejected,
+      revision: result.revision.number,
+      pending: result.pending,
+      ms,
+    };
+  }
+
+  async recognize(image: ImageInput, options: RecognizeOptions = {}): Promise<Recognition> {
+    const [answer] = await this.recognizeBatch([image], options);
+    if (answer instanceof Error) throw answer;
+    return answer!;
+  }
+
+  async recognizeBatch(
+    images: readonly ImageInput[],
+    { region, topK = 3 }: RecognizeOptions = {},
+  ): Promise<readonly (Recognition | Error)[]> {
+    const snapshot = this.#snapshot;
+    if (!snapshot.decision)
+      throw new ProtolineError("GALLERY_EMPTY", {
+        expected: `at least one class in gallery ${quote(this.gallery)}`,
+        got: "none",
+        todo: "Enroll a few pictures of each part first.",
+      });
+    const answers: (Recognition | Error)[] = [];
+    for (let from = 0; from < images.length; from += chunkSize)
+      answers.push(
+        ...(await this.#answerChunk(snapshot, images.slice(from, from + chunkSize), region, topK)),
+      );
+    return answers;
+  }
+
+  async #answerChunk(
+    snapshot: Snapshot,
+    images: readonly ImageInput[],
+    region: RecognizeOptions["region"],
+    topK: number,
+  ): Promise<(Recognition | Error)[]> {
+    const decision = snapshot.decision!;
+    const started = performance.now();
+    const decoded = await Promise.all(
+      images.map(async (image): Promise<Float32Array[] | ProtolineError> => {
+        try {
+          const loaded = await loadPicture(image, this.#options.limits, region);
+          return toViews(
+            loaded.picture,
+            decision.spec.views.query,
+            loaded.contentHash,
+            this.encoder.manifest,
+          );
+        } catch (error) {
+          if (isProtolineError(error)) return error;
+          throw error;
+        }
+      }),
+    );
+    const embedStarted = performance.now();
+    const embedded = await this.#embedViews(decoded.map((views) => (views instanceof Error ? [] : views)));
+    const embedEnded = performance.now();
+    // Times of a chunk are shared evenly: what one frame of it cost.
+    const ms = {
+      decode: (embedStarted - started) / images.length,
+      embed: (embedEnded - embedStarted) / images.length,
+    };
+
+    const running = decision.spec.transform.center === "running" ? this.#runningMean : null;
+    return decoded.map((views, i) => {
+      if (views instanceof Error) return views;
+      const matchStarted = performance.now();
+      const embeddings = stack(embedded[i]!, this.encoder.embeddingDim);
+      const runningMean = running?.current();
+      running?.observe(embeddings);
+      const decided = decision.decide(embeddings, { topK, ...(runningMean && { runningMean }) });
+      const best = decided.candidates[0]!;
+      const labels = decided.candidates.map(({ label }) => label);
+      const support = nearestSupport(snapshot, labels, embeddings, topK, runningMean);
+      const match = performance.now() - matchStarted;
+      const answer = {
+        candidates: decided.candidates,
+        confidence: best.confidence,
+        distance: best.distance,
+        nearestSupport: support,
+        gallery: this.gallery,
+        revision: snapshot.source.revision.number,
+        model: this.encoder.manifest.name,
+        ms: { ...ms, match, total: ms.decode + ms.embed + match },
+      };
+      return decided.kind === "known"
+        ? { kind: decided.kind, label: decided.label, ...answer }
+        : { kind: decided.kind, ...answer };
+    });
+  }
+
+  async embed(images: readonly ImageInput[]): Promise<Embeddings> {
+    const rows: Float32Array[] = [];
+    for (let from = 0; from < images.length; from += chunkSize) {
+      const chunk = images.slice(from, from + chunkSize);
+      const inputs = await Promise.all(
+        chunk.map(async (image) => {
+          const { picture, contentHash } = await loadPicture(image, this.#options.limits);
+          return toViews(picture, [], contentHash, this.encoder.manifest);
+        }),
+      );
+      rows.push(...(await this.#embedViews(inputs)).flat());
+    }
+    return stack(rows, this.encoder.embeddingDim);
+  }
+
+  async refresh(): Promise<number> {
+    return this.#exclusive(async () => {
+      await this.#advance(null);
+      return this.revision.number;
+    });
+  }
+
+  /**
+   * Another decision for the same samples, as a new revision. Where it wants other views of the support pictures,
+   * the kept pictures are embedded again.
+   *
+   * @throws MODEL_MISMATCH when views are wanted of pictures that were not kept.
+   */
+  async setDecision(decision: DecisionSpec, change: Change): Promise<RevisionInfo> {
+    const views = JSON.stringify(decision.views.support);
+    if (views !== JSON.stringify(this.decision.views.support)) return this.#reembed(decision, change);
+    return this.#exclusive(async () => {
+      const revision = await this.store.setDecision(this.gallery, decision, change);
+      await this.#advance(null);
+      return revision;
+    });
+  }
+
+  /** The samples of the head with the views of `kinds`, embedded from the kept pictures. */
+  async embedSupport(kinds: DecisionSpec["views"]["support"]): Promise<readonly Sample[]> {
+    const { samples } = this.#snapshot.source;
+    const result: Sample[] = [];
+    for (const sample of samples) {
+      const kept = await this.store.image(this.gallery, sample.id);
+      if (!kept)
+        throw new ProtolineError("MODEL_MISMATCH", {
+          expected: "a kept picture of every sample, to embed it again",
+          got: `none of ${quote(sample.origin)} in class ${quote(sample.label)}`,
+          todo: "Enroll the pictures again with the model and views that you want.",
+        });
+      const { picture } = await loadPicture(kept.bytes, this.#options.limits);
+      const [embeddings] = await this.#embedViews([
+        toViews(picture, kinds, sample.contentHash, this.encoder.manifest),
+      ]);
+      result.push({ ...sample, embeddings: embeddings! });
+    }
+    return result;
+  }
+
+  /** The samples that recognitions compare with now. */
+  get samples(): readonly Sample[] {
+    return this.#snapshot.source.samples;
+  }
+
+  get priors(): DecisionPriors {
+    return this.#priors;
+  }
+
+  async close(): Promise<void> {
+    await this.#changes.catch(() => undefined);
+    for (const part of this.#owned) await part.close();
+  }
+
+  async #reembed(decision: DecisionSpec, change: Change): Promise<RevisionInfo> {
+    const { encoder } = this;
+    return this.#exclusive(async () => {
+      const samples = await this.embedSupport(decision.views.support);
+      const revision = await this.store.replaceEmbeddings(
+        this.gallery,
+        {
+          model: encoder.manifest.name,
+          modelHash: encoder.modelHash,
+          dim: encoder.embeddingDim,
+          decision,
+          embeddings: new Map(samples.map(({ id, embeddings }) => [id, embeddings])),
+        },
+        change,
+      );
+      await this.#advance(null);
+      return revision;
+    });
+  }
+
+  /**
+   * Swaps in the snapshot of the store's head. When `revision` follows directly on the snapshot at hand and brought
+   * only `added`, nothing is read from the store.
+   */
+  async #advance(revision: RevisionInfo | null, added?: () => readonly Sample[]): Promise<void> {
+    const { source } = this.#snapshot;
+    if (revision?.number === source.revision.number) return;
+    const follows = revision?.parent === source.revision.number;
+    const samples = follows && added ? [...source.samples, ...added()] : null;
+    const next =
+      revision && samples?.length === revision.samples
+        ? { ...source, revision, samples }
+        : await this.store.snapshot(this.gallery);
+    if (next.modelHash !== this.encoder.modelHash)
+      throw modelMismatch({ ...next, name: this.gallery }, this.encoder);
+    if (JSON.stringify(next.decision.transform) !== JSON.stringify(source.decision.transform))
+      this.#runningMean = createRunningMean(next.decision.transform);
+    this.#snapshot = buildSnapshot(next, this.#priors, this.#snapshot);
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(work, work);
+    this.#changes = result.catch(() => undefined);
+    return result;
+  }
+
+  /** One forward pass for all views of all pictures, split again by picture. */
+  async #embedViews(pictures: readonly (readonly Float32Array[])[]): Promise<Float32Array[][]> {
+    const inputs = pictures.flat();
+    if (inputs.length === 0) return pictures.map(() => []);
+    const { data, dim } = await this.encoder.embed(inputs);
+    let at = 0;
+    return pictures.map((views) =>
+      views.map(() => {
+        const start = at++ * dim;
+        return data.slice(start, start + dim);
+      }),
+    );
+  }
+}
+
+function originOf(image: ImageInput, index: number): string {
+  return typeof image === "string" ? image : `image ${index + 1}`;
+}
+
+function priorsOf({ manifest: { priors } }: Encoder): DecisionPriors {
+  return { ...priors, baseMean: priors.baseMean ? Float32Array.from(priors.baseMean) : null };
+}
+
+async function create(
+  store: GalleryStore,
+  name: string,
+  { manifest, modelHash, embeddingDim }: Encoder,
+  { refresh }: RecognizerOptions,
+): Promise<GalleryInfo> {
+  try {
+    return await store.createGallery({
+      name,
+      model: manifest.name,
+      modelHash,
+      dim: embeddingDim,
+      decision: manifest.decision,
+      ...(refresh && { refresh }),
+      who: "protoline",
+    });
+  } catch (error) {
+    // Another process may have made it in the meantime.
+    const made = (await store.galleries()).find((gallery) => gallery.name === name);
+    if (made) return made;
+    throw error;
+  }
+}
+
+function modelMismatch(
+  gallery: { readonly name: string; readonly model: string; readonly modelHash: string },
+  { manifest, modelHash }: Encoder,
+): ProtolineError {
+  return new ProtolineError("MODEL_MISMATCH", {
+    expected: `model ${quote(gallery.model)} (${gallery.modelHash.slice(0, 12)}) that made gallery ${quote(gallery.name)}`,
+    got: `${quote(manifest.name)} (${modelHash.slice(0, 12)})`,
+    todo: "Open the gallery with its own model, or ask for its kept pictures to be embedded again (reembed).",
+  });
+}

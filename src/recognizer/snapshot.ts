@@ -1,0 +1,118 @@
+import { type Embeddings, row, stack } from "../core/index.ts";
+import { type DecisionPriors, type FittedDecision, fitDecision, type Support } from "../fewshot/index.ts";
+import type { GallerySnapshot, Sample } from "../store/index.ts";
+import type { NearestSupport } from "./types.ts";
+
+/** A revision ready to recognize with. Immutable: a recognition holds one from beginning to end. */
+export interface Snapshot {
+  readonly source: GallerySnapshot;
+  /** `null` while the gallery has no class. */
+  readonly decision: FittedDecision<string> | null;
+  /** Samples by class, for the reasons of an answer. */
+  readonly byLabel: ReadonlyMap<string, readonly Sample[]>;
+  /** Transformed first views, filled as they are asked for. */
+  readonly transformed: Map<string, Float32Array>;
+}
+
+/** Above this share of changed samples a refit costs less than rank-one updates. */
+const refitShare = 0.25;
+
+/**
+ * Fits the decision of a revision; from `previous` by an update where the decision is the same and few samples
+ * differ, so that enrolling into a large gallery costs what the new pictures cost.
+ */
+export function buildSnapshot(
+  source: GallerySnapshot,
+  priors: DecisionPriors,
+  previous?: Snapshot,
+): Snapshot {
+  return {
+    source,
+    decision: source.samples.length === 0 ? null : (updated(source, previous) ?? fit(source, priors)),
+    byLabel: groupByLabel(source.samples),
+    transformed: new Map(),
+  };
+}
+
+function fit(source: GallerySnapshot, priors: DecisionPriors): FittedDecision<string> {
+  return fitDecision(toSupport(source.samples, source.dim), source.decision, priors);
+}
+
+function updated(source: GallerySnapshot, previous?: Snapshot): FittedDecision<string> | undefined {
+  if (!previous?.decision) return undefined;
+  const sameModel = previous.source.modelHash === source.modelHash;
+  if (!sameModel || JSON.stringify(previous.source.decision) !== JSON.stringify(source.decision))
+    return undefined;
+
+  const key = ({ id, label }: Sample): string => `${id}\n${label}`;
+  const before = new Set(previous.source.samples.map(key));
+  const after = new Set(source.samples.map(key));
+  const add = source.samples.filter((sample) => !before.has(key(sample)));
+  const remove = previous.source.samples.filter((sample) => !after.has(key(sample)));
+  if (add.length + remove.length > refitShare * source.samples.length) return undefined;
+  if (add.length + remove.length === 0) return previous.decision;
+  return previous.decision.update({
+    ...(add.length > 0 && { add: toSupport(add, source.dim) }),
+    ...(remove.length > 0 && { remove: toSupport(remove, source.dim) }),
+  });
+}
+
+/** All views of all samples; the views of one picture share a group. */
+export function toSupport(samples: readonly Sample[], dim: number): Support<string> {
+  return {
+    embeddings: stack(
+      samples.flatMap(({ embeddings }) => embeddings),
+      dim,
+    ),
+    labels: samples.flatMap(({ label, embeddings }) => embeddings.map(() => label)),
+    groups: samples.flatMap(({ embeddings }, group) => embeddings.map(() => group)),
+  };
+}
+
+function groupByLabel(samples: readonly Sample[]): Map<string, Sample[]> {
+  const groups = new Map<string, Sample[]>();
+  for (const sample of samples) {
+    const group = groups.get(sample.label);
+    if (group) group.push(sample);
+    else groups.set(sample.label, [sample]);
+  }
+  return groups;
+}
+
+/** The `topK` support pictures of the classes `labels` that are nearest to the frame's first view, nearest first. */
+export function nearestSupport(
+  snapshot: Snapshot,
+  labels: readonly string[],
+  views: Embeddings,
+  topK: number,
+  runningMean?: Float32Array,
+): NearestSupport[] {
+  const decision = snapshot.decision;
+  if (!decision) return [];
+  const query = decision.transform(row(views, 0), runningMean);
+  // A running mean moves with every frame, so what was transformed by it cannot be kept.
+  const kept = runningMean ? new Map<string, Float32Array>() : snapshot.transformed;
+  return labels
+    .flatMap((label) => snapshot.byLabel.get(label) ?? [])
+    .map((sample) => {
+      let vector = kept.get(sample.id);
+      if (!vector) {
+        vector = decision.transform(sample.embeddings[0]!, runningMean);
+        kept.set(sample.id, vector);
+      }
+      const { id, label, origin } = sample;
+      return { id, label, origin, distance: cosineDistance(query, vector) };
+    })
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, topK);
+}
+
+function cosineDistance(a: Float32Array, b: Float32Array): number {
+  let [ab, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i]! * b[i]!;
+    aa += a[i]! * a[i]!;
+    bb += b[i]! * b[i]!;
+  }
+  return 1 - ab / (Math.sqrt(aa * bb) || 1);
+}
