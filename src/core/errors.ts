@@ -5,7 +5,7 @@
 
 interface ErrorRow {
   /** HTTP status that the server answers with. */
-  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 | 500 | 503 | 507;
+  readonly status: 400 | 401 | 403 | 404 | 408 | 409 | 413 | 415 | 422 | 429 | 431 | 500 | 503 | 507;
   /** What is wrong, as the beginning of a sentence, without a full stop. */
   readonly title: string;
 }
@@ -30,6 +30,7 @@ export const errorTable = {
   MODEL_UNSUPPORTED: { status: 422, title: "The model uses what Protoline cannot run" },
   GRAPH_INVALID: { status: 422, title: "The graph is not valid" },
   PROVIDER_UNAVAILABLE: { status: 503, title: "The execution provider is not available here" },
+  SESSION_LIMIT: { status: 503, title: "Too many models are open at once" },
   // models
   MODEL_NOT_FOUND: { status: 404, title: "There is no such model" },
   MODEL_HASH_MISMATCH: { status: 422, title: "The file is not the one that was promised" },
@@ -58,6 +59,12 @@ export const errorTable = {
   TOO_MANY_REQUESTS: { status: 429, title: "Too many requests" },
   BODY_TOO_LARGE: { status: 413, title: "The request body is larger than the limit" },
   ROUTE_NOT_FOUND: { status: 404, title: "There is no such address" },
+  SAMPLE_NOT_FOUND: { status: 404, title: "There is no such support sample" },
+  CONTENT_TYPE_UNSUPPORTED: { status: 415, title: "The content type of the request is not supported" },
+  HEADERS_TOO_LARGE: { status: 431, title: "The address and headers of the request are larger than the limit" },
+  REQUEST_TIMEOUT: { status: 408, title: "The request did not arrive in time" },
+  TIMED_OUT: { status: 503, title: "The answer took longer than the limit" },
+  LISTEN_FAILED: { status: 503, title: "The server cannot listen there" },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorTable;
