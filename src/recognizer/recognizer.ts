@@ -11,7 +11,7 @@ import {
   type RevisionInfo,
   type Sample,
 } from "../store/index.ts";
-import { keptImage, type Loaded, loadPicture, toViews } from "./pictures.ts";
+import { keptImage, loadPicture, toViews } from "./pictures.ts";
 import { createRunningMean, type RunningMean } from "./running-mean.ts";
 import { buildSnapshot, nearestSupport, type Snapshot } from "./snapshot.ts";
 import type {

@@ -28,13 +28,13 @@ export function buildSnapshot(
 ): Snapshot {
   return {
     source,
-    decision: source.samples.length === 0 ? null : (updated(source, previous) ?? fit(source, priors)),
+    decision: source.samples.length === 0 ? null : (updated(source, previous) ?? fitAll(source, priors)),
     byLabel: groupByLabel(source.samples),
     transformed: new Map(),
   };
 }
 
-function fit(source: GallerySnapshot, priors: DecisionPriors): FittedDecision<string> {
+function fitAll(source: GallerySnapshot, priors: DecisionPriors): FittedDecision<string> {
   return fitDecision(toSupport(source.samples, source.dim), source.decision, priors);
 }
 
