@@ -15,6 +15,7 @@ export const errorTable = {
   INVALID_ARGUMENT: { status: 400, title: "An argument is not valid" },
   INTERNAL: { status: 500, title: "Protoline itself is at fault" },
   // data
+  IMAGE_NOT_FOUND: { status: 404, title: "The image file does not exist or cannot be read" },
   IMAGE_EMPTY: { status: 400, title: "The image has no bytes" },
   IMAGE_TOO_LARGE: { status: 413, title: "The image is larger than the limit" },
   IMAGE_UNSUPPORTED: { status: 415, title: "The file is not an image of a supported format" },

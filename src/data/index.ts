@@ -1,0 +1,23 @@
+export {
+  alphaBackground,
+  decodePicture,
+  defaultImageLimits,
+  type PictureInfo,
+  probePicture,
+} from "./decode.ts";
+export {
+  type ClassListing,
+  type ImageListing,
+  imageExtensions,
+  listClasses,
+  listImages,
+  refuseEmptyClasses,
+  type SkippedPath,
+} from "./folders.ts";
+export { naturalOrder } from "./natural.ts";
+export { checkRegion, cutRegion, type PixelOrder, pictureFromPixels } from "./pixels.ts";
+export { readImageFile, readPicture } from "./read.ts";
+export type { ImageFormat } from "./sniff.ts";
+export { thumbnail } from "./thumbnail.ts";
+export { toInput } from "./to-input.ts";
+export type { ImageLimits, Interpolation, Picture, Preprocess, Region } from "./types.ts";
