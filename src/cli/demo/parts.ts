@@ -70,13 +70,23 @@ const drawings: Readonly<Record<PartKind, Drawing>> = {
           [76, turn + 0.195],
           [74, turn + 0.25],
         ]),
-      ) + around(4).map((turn) => circle(91 * Math.cos(2 * Math.PI * (turn + 0.125)), 91 * Math.sin(2 * Math.PI * (turn + 0.125)), 7)).join(""),
+      ) +
+      around(4)
+        .map((turn) =>
+          circle(91 * Math.cos(2 * Math.PI * (turn + 0.125)), 91 * Math.sin(2 * Math.PI * (turn + 0.125)), 7),
+        )
+        .join(""),
     lines:
       circle(0, 0, 60) +
       circle(0, 0, 30) +
       circle(0, 0, 13) +
       around(24)
-        .map((turn) => polygon([[34, turn], [57, turn]]))
+        .map((turn) =>
+          polygon([
+            [34, turn],
+            [57, turn],
+          ]),
+        )
         .join(""),
     material: [150, 156, 160],
   },
@@ -129,9 +139,10 @@ export async function drawPart(kind: PartKind, rng: Rng): Promise<Uint8Array> {
     .toBuffer({ resolveWithObject: true });
   const noise = 2 + 5 * rng.next();
   // Three uniform numbers are near enough to a normal one, and ten times as fast.
-  for (let i = 0; i < data.length; i++) {
-    const sum = rng.next() + rng.next() + rng.next() - 1.5;
-    data[i] = Math.max(0, Math.min(255, Math.round(data[i]! + 2 * noise * sum)));
+  for (let pixel = 0; pixel < data.length; pixel += 3) {
+    const grain = 2 * noise * (rng.next() + rng.next() + rng.next() - 1.5);
+    for (let i = pixel; i < pixel + 3; i++)
+      data[i] = Math.max(0, Math.min(255, Math.round(data[i]! + grain)));
   }
   return sharp(data, { raw: { width: side, height: side, channels: 3 } })
     .jpeg({ quality: 78 + rng.int(18) })

@@ -1,0 +1,179 @@
+import type { Command } from "commander";
+import { createRng, quote } from "../../core/index.ts";
+import type { Recognizer } from "../../recognizer/index.ts";
+import { action, type Context } from "../context.ts";
+import type { PartKind } from "../demo/parts.ts";
+import { integer } from "../parse.ts";
+import { chooseModel, openModel } from "../resources.ts";
+import { plural, seconds, table } from "../text.ts";
+
+const shots = 10;
+const framesEach = 12;
+const firstClasses = ["washer", "gear", "bracket"] as const satisfies readonly PartKind[];
+const newClass: PartKind = "motor housing";
+/** Never enrolled: what it is told must stay "unknown" to the end. */
+const stranger: PartKind = "hex nut";
+
+export function demo(program: Command): void {
+  program
+    .command("demo")
+    .description(
+      "the whole thing in ten seconds, without a file of your own: enroll, recognize, unknown, a class added live",
+    )
+    .option("--seed <n>", "of the drawn pictures", integer, 1)
+    .addHelpText(
+      "after",
+      "\nThe pictures are drawn by the demo itself (metal parts on a belt, each with another pose, light, wear and noise),\nthe gallery lives in memory, and no file is written.",
+    )
+    .action(action<[], { seed: number }>((context, _, { seed }) => run(context, seed)));
+}
+
+/** What became of the frames of one kind of part. */
+interface Tally {
+  readonly kind: PartKind;
+  readonly enrolled: number;
+  readonly frames: number;
+  recognized: number;
+  wrong: number;
+  ambiguous: number;
+  unknown: number;
+  /** Sum over the frames. */
+  ms: number;
+}
+
+type Draw = (kind: PartKind, n: number) => Promise<Uint8Array[]>;
+
+async function run(context: Context, seed: number): Promise<void> {
+  const say = context.json ? () => {} : context.print;
+  const { bold, dim } = context.paint;
+  const began = performance.now();
+  const { drawPart } = await import("../demo/parts.ts");
+  const rng = createRng(seed);
+  let drawn = 0;
+  let msDrawing = 0;
+  const draw: Draw = async (kind, n) => {
+    const started = performance.now();
+    const pictures = await Promise.all(Array.from({ length: n }, () => drawPart(kind, rng.fork(drawn++))));
+    msDrawing += performance.now() - started;
+    return pictures;
+  };
+
+  const { model, why } = await chooseModel(context);
+  const encoder = await openModel(context, model);
+  const { Recognizer } = await import("../../recognizer/index.ts");
+  const recognizer = await Recognizer.open({ model: encoder, store: "memory:", gallery: "demo" });
+  try {
+    say(`${bold("Protoline demo")}: the parts are drawn here; nothing is downloaded and no file is written.`);
+    say(`model ${quote(model)}: ${why}\n`);
+
+    const enroll = async (kind: PartKind): Promise<number> => {
+      const pictures = await draw(kind, shots);
+      const { ms } = await recognizer.enroll(kind, pictures, { who: context.who });
+      say(`  enrolled ${plural(shots, "picture")} of ${kind} in ${seconds(ms.total)}`);
+      return ms.total;
+    };
+
+    say(bold(`1. Show it ${shots} pictures of each of ${plural(firstClasses.length, "part")}.`));
+    const enrollMs: number[] = [];
+    for (const kind of firstClasses) enrollMs.push(await enroll(kind));
+
+    say(`\n${bold("2. Recognize fresh frames; two of the parts were never shown.")}`);
+    const before = await recognizeAll(recognizer, draw, [...firstClasses, newClass, stranger], firstClasses);
+    say(tallyTable(before, context));
+
+    say(`\n${bold(`3. Make ${quote(newClass)} a class, live: no training, no restart.`)}`);
+    const revisionBefore = recognizer.revision.number;
+    enrollMs.push(await enroll(newClass));
+    const revisionAfter = recognizer.revision.number;
+    const known = [...firstClasses, newClass];
+    const after = await recognizeAll(recognizer, draw, [...known, stranger], known);
+    say(tallyTable(after, context));
+
+    say(`\n${bold("4. Take it back, and forward again.")}`);
+    const [frame] = await draw(newClass, 1);
+    const at = async (revision: number): Promise<string> => {
+      await recognizer.store.rollback("demo", revision, { who: context.who });
+      await recognizer.refresh();
+      const { kind, candidates } = await recognizer.recognize(frame!);
+      const answer = kind === "known" ? `known, ${candidates[0]!.label}` : kind;
+      say(`  as it was at revision ${revision}: a ${newClass} is ${answer}`);
+      return answer;
+    };
+    const rolledBack = await at(revisionBefore);
+    const rolledForward = await at(revisionAfter);
+
+    const tallies = [...before, ...after];
+    const frames = tallies.reduce((sum, tally) => sum + tally.frames, 0);
+    const msEach = tallies.reduce((sum, { ms }) => sum + ms, 0) / frames;
+    const total = performance.now() - began;
+    if (context.json)
+      context.print(
+        JSON.stringify({
+          model,
+          seed,
+          before,
+          after,
+          rolledBack,
+          rolledForward,
+          enrollMs,
+          msEach,
+          msDrawing,
+          ms: total,
+        }),
+      );
+    say(
+      `\n${plural(frames, "frame")} at ${msEach.toFixed(1)} ms each; a class of ${shots} pictures enrolled in ${seconds(Math.max(...enrollMs))} at most;\n${seconds(total)} in all, ${seconds(msDrawing)} of it to draw the pictures.`,
+    );
+    say(
+      `\n${bold("Now your own parts")}: a folder for each part, ten pictures in it, then\n  npx protoline enroll parts/\n  npx protoline recognize frames/\n${dim("  npx protoline tune    # when it knows a few classes: fit the decision to your pictures")}`,
+    );
+  } finally {
+    await recognizer.close();
+    await encoder.close();
+  }
+}
+
+async function recognizeAll(
+  recognizer: Recognizer,
+  draw: Draw,
+  kinds: readonly PartKind[],
+  enrolled: readonly PartKind[],
+): Promise<Tally[]> {
+  const tallies: Tally[] = [];
+  for (const kind of kinds) {
+    const tally: Tally = {
+      kind,
+      enrolled: enrolled.includes(kind) ? shots : 0,
+      frames: framesEach,
+      recognized: 0,
+      wrong: 0,
+      ambiguous: 0,
+      unknown: 0,
+      ms: 0,
+    };
+    for (const frame of await draw(kind, framesEach)) {
+      const answer = await recognizer.recognize(frame);
+      tally.ms += answer.ms.total;
+      if (answer.kind !== "known") tally[answer.kind]++;
+      else if (answer.label === kind) tally.recognized++;
+      else tally.wrong++;
+    }
+    tallies.push(tally);
+  }
+  return tallies;
+}
+
+function tallyTable(tallies: readonly Tally[], { paint }: Context): string {
+  const rows = tallies.map(({ kind, enrolled, frames, recognized, wrong, ambiguous, unknown, ms }) => [
+    kind,
+    enrolled > 0 ? String(enrolled) : "never shown",
+    frames,
+    recognized,
+    unknown,
+    ambiguous,
+    wrong,
+    (ms / frames).toFixed(1),
+  ]);
+  const head = ["class", "enrolled", "frames", "recognized", "unknown", "ambiguous", "wrong", "mean ms"];
+  return table(head, rows, paint).replace(/^/gm, "  ");
+}

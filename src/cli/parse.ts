@@ -1,0 +1,51 @@
+import { InvalidArgumentError } from "commander";
+import type { Region } from "../data/index.ts";
+import type { RefreshPolicy } from "../store/index.ts";
+
+/** Values of options, from text. What is wrong is said in commander's words, with the option's name. */
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  return value;
+}
+
+export function integer(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
+  return value;
+}
+
+export function share(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < 1))
+    throw new InvalidArgumentError("It must be a number between 0 and 1, as 0.05.");
+  return value;
+}
+
+export function integerList(text: string): number[] {
+  return text.split(",").map(positiveInteger);
+}
+
+export function parseRegion(text: string): Region {
+  const numbers = text.split(",").map(Number);
+  const [x, y, width, height] = numbers;
+  if (numbers.length !== 4 || numbers.some((value) => !Number.isInteger(value) || value < 0))
+    throw new InvalidArgumentError("It must be x,y,width,height in pixels, as 100,50,640,480.");
+  return { x: x!, y: y!, width: width!, height: height! };
+}
+
+export function parseRefresh(text: string): RefreshPolicy {
+  if (text === "immediate" || text === "manual") return { kind: text };
+  const samples = Number(text);
+  if (!Number.isInteger(samples) || samples < 1)
+    throw new InvalidArgumentError('It must be "immediate", "manual", or a number of new samples.');
+  return { kind: "after", samples };
+}
+
+export function revisionNumber(text: string): number {
+  if (!/^\d+$/.test(text))
+    throw new InvalidArgumentError("It must be the number of a revision; see protoline gallery history.");
+  return Number(text);
+}
