@@ -46,12 +46,15 @@ export const errorTable = {
   // store
   LABEL_INVALID: { status: 400, title: "The class name is not valid" },
   GALLERY_NOT_FOUND: { status: 404, title: "There is no such gallery" },
+  GALLERY_EXISTS: { status: 409, title: "There is a gallery of that name already" },
+  GALLERY_FILE_INVALID: { status: 422, title: "The file is not a whole gallery" },
   CLASS_NOT_FOUND: { status: 404, title: "There is no such class" },
   CLASS_EXISTS: { status: 409, title: "There is a class of that name already" },
   REVISION_NOT_FOUND: { status: 404, title: "There is no such revision" },
   SAMPLE_IN_OTHER_CLASS: { status: 409, title: "The same image is enrolled in another class" },
   STORE_BROKEN: { status: 503, title: "The store cannot be read" },
   STORE_NEWER: { status: 503, title: "The store was written by a newer Protoline" },
+  STORE_READ_ONLY: { status: 503, title: "The store cannot be written" },
   STORE_BUSY: { status: 503, title: "Another process holds the store" },
   STORE_FULL: { status: 507, title: "There is no space left for the store" },
   // server
