@@ -104,6 +104,12 @@ export interface Support<Label> {
   readonly groups?: readonly number[];
 }
 
+/**
+ * Where a class's threshold came from: its own left-out scores; those of all classes, standardised and put together;
+ * the bundle's quantile; the other classes' thresholds; or a bound, because all scores together are too few for the rate asked.
+ */
+export type ThresholdSource = "class" | "pooled" | "prior" | "others" | "bound";
+
 /** A decision fitted to a gallery: immutable, so that a recognition never sees half an enrollment. */
 export interface FittedDecision<Label> {
   readonly spec: DecisionSpec;
@@ -111,6 +117,7 @@ export interface FittedDecision<Label> {
   readonly labels: readonly Label[];
   readonly temperature: number;
   readonly thresholds: ReadonlyMap<Label, number>;
+  readonly thresholdSources: ReadonlyMap<Label, ThresholdSource>;
   /**
    * The answer for one frame from its views, raw, `[views, dim]`, scores averaged.
    * `runningMean`, `[dim]` after power and L2, is for `center: "running"` alone. `topK` candidates, default all.

@@ -1,0 +1,78 @@
+/** log softmax(logits), `[classes]`, safe for any finite logits. */
+export function logSoftmax(logits: ArrayLike<number>): Float64Array {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let c = 0; c < logits.length; c++) largest = Math.max(largest, logits[c]!);
+  let sum = 0;
+  for (let c = 0; c < logits.length; c++) sum += Math.exp(logits[c]! - largest);
+  const logSum = largest + Math.log(sum);
+  return Float64Array.from(logits, (l) => l - logSum);
+}
+
+/** Softmax of −distance / temperature, `[classes]`, 0 … 1, sums to 1. */
+export function confidences(distances: ArrayLike<number>, temperature: number): Float64Array {
+  return logSoftmax(Float64Array.from(distances, (d) => -d / temperature)).map(Math.exp);
+}
+
+/** Distances of a left-out picture, `[classes]`, and the number of its class. */
+export interface LeftOut {
+  readonly owner: number;
+  readonly distances: Float64Array;
+}
+
+/** Mean −log confidence of the true class at a temperature. */
+export function negativeLogLikelihood(leftOut: readonly LeftOut[], temperature: number): number {
+  let sum = 0;
+  for (const { owner, distances } of leftOut)
+    sum -= logSoftmax(distances.map((d) => -d / temperature))[owner]!;
+  return sum / leftOut.length;
+}
+
+/** Fewer left-out pictures than this say too little to fit a temperature on. */
+export const fewestForTemperature = 8;
+
+/**
+ * The softmax temperature with the least negative log-likelihood on left-out pictures (Guo et al. 2017,
+ * arXiv:1706.04599), by golden-section search over log T within a factor of 1000 of the scores' own spread. `prior` where there are
+ * fewer than {@link fewestForTemperature} pictures or fewer than two classes.
+ */
+export function fitTemperature(leftOut: readonly LeftOut[], prior: number): number {
+  if (leftOut.length < fewestForTemperature || leftOut[0]!.distances.length < 2) return prior;
+  // With every picture right the likelihood only grows as T falls; one imagined picture that is wrong by the mean
+  // margin (Laplace's rule of succession) keeps T, and so the confidence, honest.
+  let spread = 0;
+  for (const { distances } of leftOut) {
+    const sorted = distances.toSorted();
+    spread += sorted[1]! - sorted[0]!;
+  }
+  spread /= leftOut.length;
+  if (!(spread > 0)) return prior;
+  const imagined: LeftOut = { owner: 1, distances: Float64Array.of(0, spread) };
+  const n = leftOut.length;
+  const cost = (logT: number): number => {
+    const t = Math.exp(logT);
+    return n * negativeLogLikelihood(leftOut, t) + negativeLogLikelihood([imagined], t);
+  };
+  const ratio = (Math.sqrt(5) - 1) / 2;
+  let low = Math.log(spread / 1000);
+  let high = Math.log(spread * 1000);
+  let a = high - ratio * (high - low);
+  let b = low + ratio * (high - low);
+  let costA = cost(a);
+  let costB = cost(b);
+  while (high - low > 1e-4) {
+    if (costA < costB) {
+      high = b;
+      b = a;
+      costB = costA;
+      a = high - ratio * (high - low);
+      costA = cost(a);
+    } else {
+      low = a;
+      a = b;
+      costA = costB;
+      b = low + ratio * (high - low);
+      costB = cost(b);
+    }
+  }
+  return Math.exp((low + high) / 2);
+}

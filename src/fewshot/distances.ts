@@ -1,0 +1,22 @@
+import { dot, type Vector } from "./linalg.ts";
+
+/** Σ (aᵢ − bᵢ)², not divided by anything (Snell et al. 2017). */
+export function squaredEuclidean(a: Vector, b: Vector): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    const d = a[i]! - b[i]!;
+    sum += d * d;
+  }
+  return sum;
+}
+
+/** √Σ (aᵢ − bᵢ)². */
+export function euclidean(a: Vector, b: Vector): number {
+  return Math.sqrt(squaredEuclidean(a, b));
+}
+
+/** 1 − cos(a, b), 0 … 2. A zero vector has no direction: its cosine is 0, its distance 1. */
+export function cosineDistance(a: Vector, b: Vector): number {
+  const scale = Math.sqrt(dot(a, a) * dot(b, b));
+  return scale > 0 ? 1 - Math.max(-1, Math.min(1, dot(a, b) / scale)) : 1;
+}

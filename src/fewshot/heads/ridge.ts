@@ -1,0 +1,150 @@
+import { dot, solveSmall } from "../linalg.ts";
+import type { HeadSpec } from "../types.ts";
+import { type Inverse, rebuildInverse } from "./inverse.ts";
+import { projector } from "./projection.ts";
+import type { Scorer } from "./scorer.ts";
+
+export type RidgeSpec = Extract<HeadSpec, { kind: "ridge" }>;
+
+/** A row that comes or goes, and the number of its class. */
+export interface RidgeRow {
+  readonly owner: number;
+  readonly row: Float32Array;
+}
+
+/** Ridge prototypes: a scorer that can take and give back single rows. */
+export interface RidgeScorer extends Scorer {
+  /**
+   * The scorer after some rows went and some came. `classes` are those after the change, `from[c]` the number that
+   * class `c` had before, or −1. Rows that went carry their class number before the change, or −1 where the class is gone.
+   */
+  update(change: {
+    readonly classes: readonly RidgeClass[];
+    readonly from: readonly number[];
+    readonly removed: readonly RidgeRow[];
+    readonly added: readonly RidgeRow[];
+  }): RidgeScorer;
+}
+
+export interface RidgeClass {
+  readonly rows: readonly Float32Array[];
+}
+
+/** Rank-one changes since the last rebuild after which the next update rebuilds, so that rounding cannot add up. */
+export const rebuildAfter = 1000;
+
+/**
+ * Ridge regression of the one-hot labels on the rows, with an intercept that is not penalised:
+ * W = A⁻¹ X̃ᵀY, A = X̃ᵀX̃ + λ·diag(1 … 1, 0), X̃ the rows extended by a 1. What RanPAC calls decorrelated prototypes
+ * (McDonnell et al. 2023, arXiv:2307.02251): class sums and one Gram matrix are all it takes. Because the intercept is
+ * free, centring the rows by anything changes no score, so no centre has to be kept up to date.
+ * The distance to a class is minus its score.
+ */
+export function ridgeScorer(classes: readonly RidgeClass[], dim: number, spec: RidgeSpec): RidgeScorer {
+  const project = spec.projection ? projector(dim, spec.projection) : null;
+  return rebuild(classes, project?.dim ?? dim, spec.lambda, project?.apply ?? ((z) => z), new WeakMap());
+}
+
+type Features = (z: Float32Array) => Float32Array;
+
+function rebuild(
+  classes: readonly RidgeClass[],
+  dim: number,
+  lambda: number,
+  project: Features,
+  memo: WeakMap<Float32Array, Float32Array>,
+): RidgeScorer {
+  const features: Features = (z) => {
+    const known = memo.get(z);
+    if (known) return known;
+    const made = project(z);
+    memo.set(z, made);
+    return made;
+  };
+  const rows = classes.map((c) => c.rows.map(features));
+  const inverse = rebuildInverse(rows.flat(), dim, lambda);
+  return scorer({
+    classes,
+    rows,
+    dim,
+    lambda,
+    project,
+    memo,
+    features,
+    inverse,
+    weights: inverse.weights(rows),
+    age: 0,
+  });
+}
+
+interface State {
+  readonly classes: readonly RidgeClass[];
+  readonly rows: readonly (readonly Float32Array[])[];
+  readonly dim: number;
+  readonly lambda: number;
+  readonly project: Features;
+  readonly memo: WeakMap<Float32Array, Float32Array>;
+  readonly features: Features;
+  readonly inverse: Inverse;
+  /** One a class, `[dim + 1]`, the intercept last. */
+  readonly weights: readonly Float64Array[];
+  /** Rank-one changes since the last rebuild. */
+  readonly age: number;
+}
+
+function scorer(state: State): RidgeScorer {
+  const { rows, dim, lambda, project, memo, features, inverse, weights } = state;
+  const predict = (x: Float32Array): Float64Array =>
+    Float64Array.from(weights, (w) => dot(x, w, dim) + w[dim]!);
+  return {
+    distances: (z) => predict(project(z)).map((s) => -s),
+    leaveOut: (owner, picture) => {
+      const mine = picture.map((i) => rows[owner]![i]!);
+      const alone = rows[owner]!.length === picture.length;
+      // y − ŷ without the picture is (I − H)⁻¹(y − ŷ), H its block of the hat matrix (Allen 1974).
+      const fitted = mine.map(predict);
+      const block = inverse.residualBlock(mine);
+      const errors = weights.map((_, c) => Float64Array.from(fitted, (f) => (c === owner ? 1 : 0) - f[c]!));
+      const left = solveSmall(block, errors);
+      return mine.map((_, r) =>
+        Float64Array.from(weights, (_w, c) => {
+          if (c !== owner) return left[c]![r]!;
+          return alone ? Number.NaN : left[c]![r]! - 1;
+        }),
+      );
+    },
+    update: ({ classes, from, removed, added }) => {
+      const changes = removed.length + added.length;
+      const fresh = () => rebuild(classes, dim, lambda, project, memo);
+      const n = rows.reduce((sum, c) => sum + c.length, 0);
+      const age = state.age + changes;
+      if (changes * 4 >= n || age > rebuildAfter || !inverse.fits(n + added.length)) return fresh();
+
+      const next = inverse.copy();
+      const moved = from.map((c) => (c < 0 ? new Float64Array(dim + 1) : Float64Array.from(weights[c]!)));
+      const target = new Map<number, number>();
+      from.forEach((before, now) => {
+        if (before >= 0) target.set(before, now);
+      });
+      // w ± g·(y − w·x̃)/(1 ± h), g = A⁻¹x̃, h = x̃·g: recursive least squares (Sherman and Morrison 1950).
+      const change = (x: Float32Array, owner: number, sign: 1 | -1): boolean => {
+        const { g, h } = next.solve(x);
+        const scale = 1 + sign * h;
+        if (!(scale > 1e-9)) return false;
+        moved.forEach((w, c) => {
+          const error = (c === owner ? 1 : 0) - dot(x, w, dim) - w[dim]!;
+          const step = (sign * error) / scale;
+          for (let i = 0; i <= dim; i++) w[i]! += step * g[i]!;
+        });
+        if (sign > 0) next.add(x, g, h);
+        else next.remove(x, g, h);
+        return true;
+      };
+      for (const { row, owner } of removed)
+        if (!change(features(row), target.get(owner) ?? -1, -1)) return fresh();
+      for (const { row, owner } of added) if (!change(features(row), owner, 1)) return fresh();
+      const nextRows = classes.map((c) => c.rows.map(features));
+      return scorer({ ...state, classes, rows: nextRows, inverse: next, weights: moved, age });
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import { type Embeddings, ProtolineError, row } from "../core/index.ts";
+import { checkFinite, powerAndScale } from "./transforms.ts";
+import type { Support, TransformSpec } from "./types.ts";
+
+/** One class of a gallery: immutable, so that gallery revisions share the classes that did not change. */
+export interface ClassRows<Label> {
+  readonly label: Label;
+  /** As the encoder gave them, each `[dim]`. */
+  readonly raw: readonly Float32Array[];
+  /** After power and L2, each `[dim]`. */
+  readonly rows: readonly Float32Array[];
+  /** Row numbers of each picture, the picture as it is first, then its views; they are left out together. */
+  readonly pictures: readonly (readonly number[])[];
+}
+
+/** Throws DIMENSION_MISMATCH when labels or groups do not match the rows, or the rows the gallery. */
+export function checkSupport<Label>(support: Support<Label>, dim: number): void {
+  const { embeddings, labels, groups } = support;
+  const fail = (expected: string, got: string): never => {
+    throw new ProtolineError("DIMENSION_MISMATCH", {
+      expected,
+      got,
+      todo: "Pass one label (and one group, if any) for each row, all rows of one encoder.",
+    });
+  };
+  if (labels.length !== embeddings.n) fail(`${embeddings.n} labels`, `${labels.length}`);
+  if (groups && groups.length !== embeddings.n) fail(`${embeddings.n} groups`, `${groups.length}`);
+  if (embeddings.dim !== dim) fail(`embeddings of ${dim} numbers`, `${embeddings.dim}`);
+  checkRows(embeddings);
+}
+
+function checkRows(embeddings: Embeddings): void {
+  for (let i = 0; i < embeddings.n; i++) checkFinite(row(embeddings, i), i);
+}
+
+/** Rows of `support` put behind those of `classes`. */
+export function addRows<Label>(
+  classes: readonly ClassRows<Label>[],
+  support: Support<Label>,
+  transform: TransformSpec,
+): ClassRows<Label>[] {
+  const { embeddings, labels, groups } = support;
+  interface Draft {
+    raw: Float32Array[];
+    rows: Float32Array[];
+    pictures: number[][];
+    at: Map<number, number[]>;
+  }
+  const drafts = new Map<Label, Draft>();
+  const existing = new Map(classes.map((c) => [c.label, c]));
+  for (let i = 0; i < embeddings.n; i++) {
+    const label = labels[i]!;
+    let draft = drafts.get(label);
+    if (!draft) {
+      const old = existing.get(label);
+      draft = {
+        raw: old ? [...old.raw] : [],
+        rows: old ? [...old.rows] : [],
+        pictures: old ? old.pictures.map((p) => [...p]) : [],
+        at: new Map(),
+      };
+      drafts.set(label, draft);
+    }
+    const raw = row(embeddings, i);
+    const group = groups ? groups[i]! : i;
+    let picture = draft.at.get(group);
+    if (!picture) {
+      picture = [];
+      draft.at.set(group, picture);
+      draft.pictures.push(picture);
+    }
+    picture.push(draft.raw.length);
+    draft.raw.push(raw);
+    draft.rows.push(powerAndScale(raw, transform));
+  }
+  const out = classes.map((c): ClassRows<Label> => {
+    const draft = drafts.get(c.label);
+    return draft ? { label: c.label, raw: draft.raw, rows: draft.rows, pictures: draft.pictures } : c;
+  });
+  for (const [label, { raw, rows, pictures }] of drafts)
+    if (!existing.has(label)) out.push({ label, raw, rows, pictures });
+  return out;
+}
+
+/** Without one row for each row of `support`, found by its label and its raw numbers. Throws INVALID_ARGUMENT. */
+export function removeRows<Label>(
+  classes: readonly ClassRows<Label>[],
+  support: Support<Label>,
+): {
+  readonly classes: ClassRows<Label>[];
+  readonly removed: readonly { label: Label; row: Float32Array }[];
+} {
+  const gone = new Map<Label, Set<number>>();
+  const removed: { label: Label; row: Float32Array }[] = [];
+  const byLabel = new Map(classes.map((c) => [c.label, c]));
+  for (let i = 0; i < support.embeddings.n; i++) {
+    const label = support.labels[i]!;
+    const wanted = row(support.embeddings, i);
+    const owner = byLabel.get(label);
+    const taken = gone.get(label) ?? new Set<number>();
+    const at = owner ? owner.raw.findIndex((x, k) => !taken.has(k) && same(x, wanted)) : -1;
+    if (!owner || at < 0)
+      throw new ProtolineError("INVALID_ARGUMENT", {
+        expected: "only rows that the gallery holds under that label",
+        got: `row ${i} of the removal, which it does not hold`,
+        todo: "Remove a sample with the same label and embedding that it was added with.",
+      });
+    taken.add(at);
+    gone.set(label, taken);
+    removed.push({ label, row: owner.rows[at]! });
+  }
+  const out: ClassRows<Label>[] = [];
+  for (const c of classes) {
+    const dead = gone.get(c.label);
+    if (!dead) {
+      out.push(c);
+      continue;
+    }
+    const moved = new Map<number, number>();
+    c.raw.forEach((_, k) => {
+      if (!dead.has(k)) moved.set(k, moved.size);
+    });
+    if (moved.size === 0) continue;
+    const kept = <T>(items: readonly T[]): T[] => items.filter((_, k) => moved.has(k));
+    const pictures = c.pictures
+      .map((p) => p.filter((k) => moved.has(k)).map((k) => moved.get(k)!))
+      .filter((p) => p.length > 0);
+    out.push({ label: c.label, raw: kept(c.raw), rows: kept(c.rows), pictures });
+  }
+  return { classes: out, removed };
+}
+
+function same(a: Float32Array, b: Float32Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
