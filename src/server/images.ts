@@ -1,0 +1,93 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { ProtolineError, quote } from "../core/index.ts";
+import type { Region } from "../data/types.ts";
+import type { ServerLimits } from "./limits.ts";
+
+/** An image of a request, or why it cannot be taken. */
+export type Upload = { readonly origin: string } & (
+  | { readonly bytes: Uint8Array }
+  | { readonly error: ProtolineError }
+);
+
+/** Raw bodies arrive as a buffer; multipart bodies are read by {@link readUploads}. */
+export function acceptImages(app: FastifyInstance, limits: ServerLimits): void {
+  const options = { parseAs: "buffer", bodyLimit: Math.min(limits.imageBytes, limits.bodyBytes) } as const;
+  for (const type of [/^image\//, "application/octet-stream"])
+    app.addContentTypeParser(type, options, (_request, body, done) => done(null, body));
+}
+
+const tooLarge = (limit: number, what: string): ProtolineError =>
+  new ProtolineError("BODY_TOO_LARGE", {
+    expected: `at most ${limit} bytes in ${what}`,
+    got: "more",
+    todo: "Send smaller images or fewer at a time.",
+  });
+
+/**
+ * The images of a request: one of a raw body, named `origin`, or all files of a multipart body. A file that is too
+ * large spoils itself alone.
+ */
+export async function readUploads(
+  request: FastifyRequest,
+  limits: ServerLimits,
+  origin = "image 1",
+): Promise<readonly Upload[]> {
+  if (!request.isMultipart()) {
+    if (!(request.body instanceof Uint8Array))
+      throw new ProtolineError("CONTENT_TYPE_UNSUPPORTED", {
+        expected: "an image as image/jpeg, image/png, …, application/octet-stream or multipart/form-data",
+        got: request.headers["content-type"] ? quote(request.headers["content-type"]) : "none",
+        todo: "Set the content type; with curl, -H 'content-type: image/jpeg' --data-binary @part.jpg.",
+      });
+    return [{ origin, bytes: request.body }];
+  }
+  if (Number(request.headers["content-length"] ?? 0) > limits.bodyBytes)
+    throw tooLarge(limits.bodyBytes, "one request");
+
+  const uploads: Upload[] = [];
+  let total = 0;
+  const parts = request.parts({
+    limits: { fileSize: limits.imageBytes, files: limits.files, fields: 16, parts: limits.files + 16 },
+  });
+  for await (const part of parts) {
+    if (part.type === "field")
+      throw new ProtolineError("INVALID_ARGUMENT", {
+        expected: "files alone in a multipart body",
+        got: `the text field ${quote(part.fieldname)}`,
+        todo: "Give options in the query; with curl, a file is written -F image=@part.jpg, with the @.",
+      });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of part.file) {
+      total += chunk.length;
+      if (total > limits.bodyBytes) throw tooLarge(limits.bodyBytes, "one request");
+      chunks.push(chunk);
+    }
+    const name = part.filename?.slice(0, 255) || `image ${uploads.length + 1}`;
+    uploads.push(
+      part.file.truncated
+        ? {
+            origin: name,
+            error: new ProtolineError("IMAGE_TOO_LARGE", {
+              expected: `at most ${limits.imageBytes} bytes`,
+              got: "more",
+              todo: "Send a smaller image; the model looks at a small one anyway.",
+            }),
+          }
+        : { origin: name, bytes: Buffer.concat(chunks) },
+    );
+  }
+  if (uploads.length === 0)
+    throw new ProtolineError("INVALID_ARGUMENT", {
+      expected: "at least one file in the multipart body",
+      got: "none",
+      todo: "Add the images as files; with curl, -F image=@part.jpg.",
+    });
+  return uploads;
+}
+
+/** `x,y,width,height`, already checked by its schema. */
+export function parseRegion(text: string | undefined): { region?: Region } {
+  if (text === undefined) return {};
+  const [x, y, width, height] = text.split(",").map(Number) as [number, number, number, number];
+  return { region: { x, y, width, height } };
+}
