@@ -1,3 +1,4 @@
+export { type AugmentKind, augment, dihedral, viewsPerKind } from "./augment.ts";
 export {
   alphaBackground,
   decodePicture,
@@ -5,6 +6,17 @@ export {
   type PictureInfo,
   probePicture,
 } from "./decode.ts";
+export {
+  type Episode,
+  type EpisodeClass,
+  type EpisodePlan,
+  type EpisodeSet,
+  type EpisodeSpec,
+  episodeClasses,
+  groupByFileName,
+  planEpisodes,
+  sampleEpisode,
+} from "./episodes.ts";
 export {
   type ClassListing,
   type ImageListing,

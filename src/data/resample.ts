@@ -2,12 +2,14 @@ import type { Interpolation } from "./types.ts";
 
 /**
  * Weights that make one axis of `inputs` pixels into `outputs` pixels: output `o` is
- * Σ_k weights[o·taps + k] · input[start[o] + k]. Weights of one output sum to 1.
+ * Σ_k weights[o·taps + k] · input[start[o] + k] for k < count[o]. Weights of one output sum to 1.
  */
 export interface Axis {
   readonly outputs: number;
+  /** The largest count. */
   readonly taps: number;
   readonly start: Int32Array;
+  readonly count: Int32Array;
   readonly weights: Float64Array;
 }
 
@@ -48,30 +50,31 @@ export function axisWeights(
     const start = Int32Array.from({ length: outputs }, (_, o) =>
       Math.min(inputs - 1, Math.max(0, Math.floor(from + (o + 0.5) * scale))),
     );
-    return { outputs, taps: 1, start, weights: new Float64Array(outputs).fill(1) };
+    const ones = new Float64Array(outputs).fill(1);
+    return { outputs, taps: 1, start, count: new Int32Array(outputs).fill(1), weights: ones };
   }
   const filter = filters[interpolation];
   const stretch = Math.max(1, scale);
   const support = filter.support * stretch;
-  const taps = Math.min(inputs, Math.ceil(support) * 2 + 1);
+  const taps = Math.ceil(support) * 2 + 1;
   const start = new Int32Array(outputs);
+  const count = new Int32Array(outputs);
   const weights = new Float64Array(outputs * taps);
   for (let o = 0; o < outputs; o++) {
     const center = from + (o + 0.5) * scale;
     const first = Math.max(0, Math.floor(center - support + 0.5));
     const end = Math.min(inputs, Math.floor(center + support + 0.5));
-    // Every row of weights has `taps` entries; near the end it begins earlier, with zeros, to stay inside.
-    const begin = Math.min(first, inputs - taps);
-    start[o] = begin;
+    start[o] = first;
+    count[o] = end - first;
     let sum = 0;
     for (let i = first; i < end; i++) {
       const weight = filter.at((i + 0.5 - center) / stretch);
-      weights[o * taps + i - begin] = weight;
+      weights[o * taps + i - first] = weight;
       sum += weight;
     }
-    for (let k = 0; k < taps; k++) weights[o * taps + k]! /= sum;
+    for (let k = 0; k < end - first; k++) weights[o * taps + k]! /= sum;
   }
-  return { outputs, taps, start, weights };
+  return { outputs, taps, start, count, weights };
 }
 
 /** A window of interleaved RGB bytes: `offset` is the index of its first byte, `stride` that of a row, in bytes. */
@@ -98,43 +101,40 @@ export function resample(source: Source, vertical: Axis, horizontal: Axis): Floa
   return out;
 }
 
-/** line = Σ weight · row: four rows a pass, because loading and storing the line costs as much as the sums. */
-function mixRows(
-  { data, offset, stride }: Source,
-  { taps, start, weights }: Axis,
-  o: number,
-  line: Float32Array,
-) {
-  const n = line.length;
-  let at = offset + start[o]! * stride;
+/** line = Σ weight · row, five rows a pass: loading and storing the line costs as much as the sums. */
+function mixRows({ data, offset, stride }: Source, axis: Axis, o: number, line: Float32Array): void {
+  const count = axis.count[o]!;
+  const weights = axis.weights.subarray(o * axis.taps, o * axis.taps + count);
+  const first = offset + axis.start[o]! * stride;
   line.fill(0);
-  for (let k = 0; k < taps; k += 4, at += 4 * stride) {
-    const w0 = weights[o * taps + k]!;
-    const w1 = k + 1 < taps ? weights[o * taps + k + 1]! : 0;
-    const w2 = k + 2 < taps ? weights[o * taps + k + 2]! : 0;
-    const w3 = k + 3 < taps ? weights[o * taps + k + 3]! : 0;
-    if (w0 === 0 && w1 === 0 && w2 === 0 && w3 === 0) continue;
-    // A row of weight 0 may lie behind the picture: the first row stands in for it.
-    const b = w1 === 0 ? at : at + stride;
-    const c = w2 === 0 ? at : at + 2 * stride;
-    const d = w3 === 0 ? at : at + 3 * stride;
-    for (let i = 0; i < n; i++)
-      line[i]! += w0 * data[at + i]! + w1 * data[b + i]! + w2 * data[c + i]! + w3 * data[d + i]!;
+  for (let k = 0; k < count; k += 5) {
+    const w0 = weights[k]!;
+    const w1 = weights[k + 1] ?? 0;
+    const w2 = weights[k + 2] ?? 0;
+    const w3 = weights[k + 3] ?? 0;
+    const w4 = weights[k + 4] ?? 0;
+    // Behind the last row the last row stands in, with weight 0.
+    const row = (j: number): number => first + Math.min(k + j, count - 1) * stride;
+    const a = row(0);
+    const b = row(1);
+    const c = row(2);
+    const d = row(3);
+    const e = row(4);
+    for (let i = 0; i < line.length; i++)
+      line[i]! +=
+        w0 * data[a + i]! + w1 * data[b + i]! + w2 * data[c + i]! + w3 * data[d + i]! + w4 * data[e + i]!;
   }
 }
 
-function mixColumns(
-  line: Float32Array,
-  { outputs, taps, start, weights }: Axis,
-  out: Float32Array,
-  to: number,
-) {
+function mixColumns(line: Float32Array, axis: Axis, out: Float32Array, to: number): void {
+  const { outputs, taps, start, count, weights } = axis;
   for (let o = 0; o < outputs; o++, to += 3) {
     let r = 0;
     let g = 0;
     let b = 0;
     let from = start[o]! * 3;
-    for (let k = o * taps; k < (o + 1) * taps; k++, from += 3) {
+    const end = o * taps + count[o]!;
+    for (let k = o * taps; k < end; k++, from += 3) {
       const weight = weights[k]!;
       r += weight * line[from]!;
       g += weight * line[from + 1]!;

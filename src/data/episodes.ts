@@ -1,0 +1,199 @@
+import { createRng, ProtolineError, quote, type Rng } from "../core/index.ts";
+import { canSplit, type GroupSizes, splitGroups } from "./groups.ts";
+
+/** A class of a data set as the sampler sees it. */
+export interface EpisodeClass {
+  readonly label: string;
+  /** Rows of the class in the data set, for instance of an embedding matrix `[n, dim]`. */
+  readonly rows: readonly number[];
+  /** `[rows.length]`: photograph, part or serial number of each row. Absent: every row stands alone. */
+  readonly groups?: readonly string[];
+}
+
+export interface EpisodeSpec {
+  /** Known classes an episode, ≥ 1. */
+  readonly way: number;
+  /** Support rows a class, ≥ 1. */
+  readonly shot: number;
+  /** Query rows a class, known or unknown, ≥ 1. */
+  readonly query: number;
+  /** Unknown classes an episode, whose rows are queries alone. Default 0. */
+  readonly open?: number;
+}
+
+/** Rows of the data set with their labels, class by class. */
+export interface EpisodeSet {
+  readonly rows: readonly number[];
+  readonly labels: readonly string[];
+}
+
+export interface Episode {
+  /** `way × shot` rows. */
+  readonly supportSet: EpisodeSet;
+  /** `way × query` rows of the same classes. */
+  readonly querySet: EpisodeSet;
+  /** `open × query` rows of classes that the support does not have; their labels are the true ones. */
+  readonly unknownSet: EpisodeSet;
+}
+
+export interface EpisodePlan {
+  /** Episode `i` ≥ 0. It depends on the seed and `i` alone, so that any one can be drawn again. */
+  episode(i: number): Episode;
+  readonly classes: readonly {
+    readonly label: string;
+    readonly rows: number;
+    /** Different groups; as many as rows where there are none. */
+    readonly groups: number;
+    /** Whether support and query of this class never share a group. False: its groups are too few or too large for it. */
+    readonly apart: boolean;
+  }[];
+}
+
+/**
+ * Classes from a label for each row, in the order of their first rows.
+ *
+ * @param labels `[n]`
+ * @param groups `[n]`, see {@link EpisodeClass.groups}
+ */
+export function episodeClasses(labels: readonly string[], groups?: readonly string[]): EpisodeClass[] {
+  if (groups && groups.length !== labels.length)
+    throw new ProtolineError("INVALID_ARGUMENT", {
+      expected: `${labels.length} groups, one a row`,
+      got: `${groups.length}`,
+      todo: "Pass a group for every row, or none at all.",
+    });
+  const rows = new Map<string, number[]>();
+  labels.forEach((label, i) => {
+    const of = rows.get(label);
+    if (of) of.push(i);
+    else rows.set(label, [i]);
+  });
+  return [...rows].map(([label, rows]) => ({ label, rows, groups: groups && rows.map((i) => groups[i]!) }));
+}
+
+/**
+ * Checks once that every class can take part in every episode, and returns the generator of episodes.
+ *
+ * Classes are drawn without replacement, then the rows of each. Where a class has groups, they are first dealt to the two
+ * sides, at random and in proportion to what each side needs, so that support and query share no group. Where that cannot be
+ * done with the groups of a class, its rows are drawn without regard to groups and its `apart` is false.
+ *
+ * @param seed any integer.
+ * @throws EPISODE_IMPOSSIBLE, naming the class that is too small and how many images it has; INVALID_ARGUMENT.
+ */
+export function planEpisodes(classes: readonly EpisodeClass[], spec: EpisodeSpec, seed: number): EpisodePlan {
+  const prepared = prepare(classes, spec);
+  const root = createRng(seed);
+  return {
+    episode: (i) => draw(root.fork(i), prepared, spec),
+    classes: prepared.map(({ label, rows, groups, apart }) => ({
+      label,
+      rows: rows.length,
+      groups: groups.length,
+      apart,
+    })),
+  };
+}
+
+/**
+ * A single episode from a generator of one's own; {@link planEpisodes} where many are drawn.
+ *
+ * @throws as {@link planEpisodes}
+ */
+export function sampleEpisode(rng: Rng, classes: readonly EpisodeClass[], spec: EpisodeSpec): Episode {
+  return draw(rng, prepare(classes, spec), spec);
+}
+
+interface PreparedClass {
+  readonly label: string;
+  readonly rows: readonly number[];
+  /** The rows of each group. */
+  readonly groups: GroupSizes;
+  readonly apart: boolean;
+}
+
+function prepare(classes: readonly EpisodeClass[], spec: EpisodeSpec): PreparedClass[] {
+  const { way, shot, query, open = 0 } = spec;
+  for (const [name, value, least] of [
+    ["way", way, 1],
+    ["shot", shot, 1],
+    ["query", query, 1],
+    ["open", open, 0],
+  ] as const)
+    if (!Number.isInteger(value) || value < least)
+      throw new ProtolineError("INVALID_ARGUMENT", {
+        expected: `${name} to be a whole number from ${least}`,
+        got: `${value}`,
+        todo: "Correct the episode.",
+      });
+  if (classes.length < way + open)
+    throw new ProtolineError("EPISODE_IMPOSSIBLE", {
+      expected: `at least ${way + open} classes (${way} known${open > 0 ? `, ${open} unknown` : ""})`,
+      got: `${classes.length}`,
+      todo: "Ask for fewer classes an episode, or add classes.",
+    });
+  const smallest = classes.reduce((a, b) => (b.rows.length < a.rows.length ? b : a));
+  const small = classes.filter(({ rows }) => rows.length < shot + query).length;
+  if (small > 0)
+    throw new ProtolineError("EPISODE_IMPOSSIBLE", {
+      expected: `at least ${shot + query} images in every class (${shot} support, ${query} query)`,
+      got: `${smallest.rows.length} in class ${quote(smallest.label)}${small > 1 ? `, and too few in ${small - 1} more` : ""}`,
+      todo: "Ask for fewer shots or queries, add images, or leave the class out.",
+    });
+  return classes.map(({ label, rows, groups }) => {
+    const byGroup = new Map<string, number[]>();
+    rows.forEach((row, i) => {
+      const key = groups ? `group ${groups[i]}` : `row ${i}`;
+      const of = byGroup.get(key);
+      if (of) of.push(row);
+      else byGroup.set(key, [row]);
+    });
+    const list = [...byGroup.values()];
+    return { label, rows, groups: list, apart: canSplit(list, shot, query) };
+  });
+}
+
+function draw(
+  rng: Rng,
+  classes: readonly PreparedClass[],
+  { way, shot, query, open = 0 }: EpisodeSpec,
+): Episode {
+  const support = { rows: [] as number[], labels: [] as string[] };
+  const queries = { rows: [] as number[], labels: [] as string[] };
+  const unknown = { rows: [] as number[], labels: [] as string[] };
+  const pick = (from: readonly number[], k: number): number[] =>
+    rng.sample(from.length, k).map((i) => from[i]!);
+  const add = (set: { rows: number[]; labels: string[] }, label: string, rows: readonly number[]): void => {
+    for (const row of rows) {
+      set.rows.push(row);
+      set.labels.push(label);
+    }
+  };
+  rng.sample(classes.length, way + open).forEach((c, place) => {
+    const { label, rows, groups, apart } = classes[c]!;
+    if (place >= way) {
+      add(unknown, label, pick(rows, query));
+    } else if (apart && groups.length < rows.length) {
+      const sides = splitGroups(rng, groups, shot, query);
+      add(support, label, pick(sides.support, shot));
+      add(queries, label, pick(sides.query, query));
+    } else {
+      const drawn = pick(rows, shot + query);
+      add(support, label, drawn.slice(0, shot));
+      add(queries, label, drawn.slice(shot));
+    }
+  });
+  return { supportSet: support, querySet: queries, unknownSet: unknown };
+}
+
+/**
+ * The group of a file from its name (the last part of its path): what `pattern` captures first, or all that it matches.
+ * A name that does not match is a group of its own.
+ *
+ * `groupByFileName("10c/10c__IMG_4187_11.jpg", /__(.+)_\d+\.\w+$/)` is `IMG_4187`.
+ */
+export function groupByFileName(path: string, pattern: RegExp): string {
+  const name = path.split(/[\\/]/).at(-1)!;
+  const match = name.match(new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")));
+  return match ? (match[1] ?? match[0]) : path;
+}
