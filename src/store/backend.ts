@@ -70,8 +70,10 @@ export interface Tables {
   /** Forgets pending samples together with their embeddings and pictures. */
   dropPending(gallery: number, seqs: readonly number[]): Awaitable<void>;
 
-  /** The samples of a revision, or of one class in it, sorted by seq. */
-  members(gallery: number, revision: number, label?: string): Awaitable<readonly Member[]>;
+  /** The samples of a revision, sorted by seq. */
+  members(gallery: number, revision: number): Awaitable<readonly Member[]>;
+  /** The samples of one class as written last (in a commit under way: of the coming revision), sorted by seq. */
+  classMembers(gallery: number, label: string): Awaitable<readonly Member[]>;
   /** Members with all that belongs to them, sorted by seq. */
   samples(gallery: number, revision: number, set: number): Awaitable<readonly FullSample[]>;
   /** The sample is in the class from this revision on. */

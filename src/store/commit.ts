@@ -71,7 +71,7 @@ export async function commit(
   const fresh = new Set(opened.map(({ seq }) => seq));
 
   for (const label of touched) {
-    const members = await tables.members(gallery.id, number, label);
+    const members = await tables.classMembers(gallery.id, label);
     if (members.length === 0) {
       await tables.deleteClass(gallery.id, label);
       classes.delete(label);
@@ -122,8 +122,7 @@ export async function publishPending(
   if (pending.length === 0) return at.head.info;
   const held = new Set<string>();
   for (const label of new Set(pending.map((member) => member.label)))
-    for (const member of await tables.members(at.gallery.id, at.gallery.head, label))
-      held.add(contentKey(member));
+    for (const member of await tables.classMembers(at.gallery.id, label)) held.add(contentKey(member));
   const doubles = pending.filter((member) => held.has(contentKey(member)));
   await tables.dropPending(
     at.gallery.id,

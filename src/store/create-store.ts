@@ -389,7 +389,7 @@ interface ClassMembers {
 }
 
 async function membersOf(tables: Tables, { gallery }: Opened, label: string): Promise<ClassMembers> {
-  const head = await tables.members(gallery.id, gallery.head, label);
+  const head = await tables.classMembers(gallery.id, label);
   const pending = (await tables.pending(gallery.id)).filter((member) => member.label === label);
   return { head, pending };
 }

@@ -1,3 +1,4 @@
+import type { Backend } from "./backend.ts";
 import { invalid, show } from "./check.ts";
 import { createStore } from "./create-store.ts";
 import { drivers } from "./drivers/index.ts";
@@ -10,16 +11,22 @@ import type { GalleryStore } from "./store.ts";
  * Throws INVALID_ARGUMENT, STORE_BROKEN, STORE_NEWER, STORE_READ_ONLY, STORE_BUSY, STORE_FULL.
  */
 export async function openStore(url: string): Promise<GalleryStore> {
+  return createStore(await openBackend(String(url)));
+}
+
+async function openBackend(url: string): Promise<Backend> {
   // Two letters at least: `C:\parts.db` is a path.
-  const [, scheme, rest] = /^([a-z][a-z0-9]+):(.*)$/s.exec(url) ?? [];
-  if (scheme !== undefined && Object.hasOwn(drivers, scheme))
-    return createStore(await drivers[scheme]!(rest!));
-  if (scheme === undefined && url.endsWith(".db")) return createStore(await drivers.sqlite!(url));
+  const [, scheme, rest = ""] = /^([a-z][a-z0-9]+):(.*)$/s.exec(url) ?? [];
+  if (scheme !== undefined && isDriver(scheme) && (rest === "") === (scheme === "memory"))
+    return drivers[scheme](rest);
+  if (scheme === undefined && url.endsWith(".db")) return drivers.sqlite(url);
   throw invalid(
-    `a store's address that begins with ${Object.keys(drivers)
-      .map((name) => `${name}:`)
-      .join(" or ")}, or a path that ends in .db`,
+    "memory:, sqlite:PATH, or a path that ends in .db as the store's address",
     show(url),
     "Give, for instance, sqlite:parts.db.",
   );
+}
+
+function isDriver(scheme: string): scheme is keyof typeof drivers {
+  return Object.hasOwn(drivers, scheme);
 }

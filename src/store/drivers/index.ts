@@ -1,6 +1,7 @@
 import type { Backend } from "../backend.ts";
 
-/** One line a driver; each is loaded when it is first opened. `rest` is what stands after the colon of the address. */
-export const drivers: Readonly<Record<string, (rest: string) => Promise<Backend>>> = {
-  memory: async () => (await import("./memory.ts")).openMemory(),
-};
+/** One line a driver; each is loaded when it is first opened. `rest` is what stands after the colon of the address: nothing for memory. */
+export const drivers = {
+  memory: async (_rest) => (await import("./memory.ts")).openMemory(),
+  sqlite: async (rest) => (await import("./sqlite.ts")).openSqlite(rest),
+} as const satisfies Record<string, (rest: string) => Promise<Backend>>;

@@ -153,13 +153,19 @@ export function openMemory(): Backend {
       }
     },
 
-    members(gallery, revision, label) {
-      const { samples, members, current } = of(gallery);
+    members(gallery, revision) {
+      const { samples, members } = of(gallery);
       const rows: Member[] = [];
-      const newest = revision >= galleries.get(gallery)!.head;
-      for (const { seq, label: its, from, to } of (newest ? current : members).values())
-        if (from <= revision && (to === null || revision < to) && (label === undefined || its === label))
-          rows.push({ seq, label: its, contentHash: samples.get(seq)!.contentHash });
+      for (const { seq, label, from, to } of members.values())
+        if (from <= revision && (to === null || revision < to))
+          rows.push({ seq, label, contentHash: samples.get(seq)!.contentHash });
+      return bySeq(rows);
+    },
+    classMembers(gallery, label) {
+      const { samples, current } = of(gallery);
+      const rows: Member[] = [];
+      for (const { seq, label: its } of current.values())
+        if (its === label) rows.push({ seq, label, contentHash: samples.get(seq)!.contentHash });
       return bySeq(rows);
     },
     async samples(gallery, revision, set) {

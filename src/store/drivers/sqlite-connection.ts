@@ -1,0 +1,134 @@
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type Libsql from "libsql";
+import { ProtolineError, quote } from "../../core/index.ts";
+import { broken, translate } from "./sqlite-errors.ts";
+import { applicationId, migrations } from "./sqlite-schema.ts";
+
+export type Value = string | number | null | Uint8Array;
+/** A column of a row as libsql gives it. */
+export type Column = string | number | null | Buffer;
+
+/** One connection: prepared statements kept by their text, SQLite's errors translated. */
+export interface Connection {
+  exec(sql: string): void;
+  run(sql: string, ...values: Value[]): number;
+  all(sql: string, ...values: Value[]): Column[][];
+  first(sql: string, ...values: Value[]): Column[] | undefined;
+  readonly inTransaction: boolean;
+  close(): void;
+}
+
+/**
+ * Opens or makes the database at `path` and brings it to the newest schema. WAL, so that readers never wait for a
+ * writer; `synchronous` FULL, so that what is committed survives a power cut.
+ */
+export async function connect(path: string, busyMs: number): Promise<Connection> {
+  const { default: Database } = await import("libsql");
+  const connection = guard(path, () => {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      throw broken(path, "a file", "Give the path of a file in that folder.", "a folder");
+    makeFolder(path);
+    return wrap(new Database(path, { timeout: busyMs }), path);
+  });
+  try {
+    prepare(connection, path);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw broken(path, "a folder that can be made", "Check the path and its rights.", error);
+  }
+}
+
+function prepare(db: Connection, path: string): void {
+  const version = checkVersion(db, path);
+  if (version === 0) db.exec("PRAGMA page_size = 8192");
+  const [mode] = db.first("PRAGMA journal_mode = WAL") ?? [];
+  if (mode !== "wal")
+    throw broken(
+      path,
+      "a file system with shared memory (WAL)",
+      "Keep the store on a local disk.",
+      `journal mode ${mode}`,
+    );
+  db.exec("PRAGMA synchronous = FULL");
+  db.exec("PRAGMA foreign_keys = ON");
+  // After a large enrollment the log shrinks again to this many bytes.
+  db.all("PRAGMA journal_size_limit = 33554432");
+  // The write lock, even with nothing to migrate: a file that cannot be written is told now and not at the first picture.
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    // Another process may have migrated meanwhile.
+    const from = checkVersion(db, path);
+    for (const migration of migrations.slice(from)) db.exec(migration);
+    if (from < migrations.length) {
+      db.exec(`PRAGMA application_id = ${applicationId}`);
+      db.exec(`PRAGMA user_version = ${migrations.length}`);
+    }
+    db.exec("COMMIT");
+  } catch (error) {
+    if (db.inTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** The version of the schema, 0 for an empty file. Throws STORE_NEWER and STORE_BROKEN. */
+function checkVersion(db: Connection, path: string): number {
+  const pragma = (name: string): number => Number(db.first(`PRAGMA ${name}`)?.[0]);
+  const version = pragma("user_version");
+  const tables = Number(db.first("SELECT count(*) FROM sqlite_schema")?.[0]);
+  if (pragma("application_id") !== applicationId && (version !== 0 || tables !== 0))
+    throw broken(path, "a Protoline database", "Choose another path.", "a database of another program");
+  if (version > migrations.length)
+    throw new ProtolineError("STORE_NEWER", {
+      expected: `version ${migrations.length} or older at ${quote(path, 200)}`,
+      got: `version ${version}`,
+      todo: "Update Protoline, or choose another store.",
+    });
+  return version;
+}
+
+function wrap(db: Libsql.Database, path: string): Connection {
+  const reading = new Map<string, Libsql.Statement>();
+  const writing = new Map<string, Libsql.Statement>();
+  const all = (sql: string, values: Value[]): Column[][] =>
+    guard(path, () => {
+      const statement = cached(reading, sql, () => db.prepare(sql).raw());
+      return statement.all(values) as Column[][];
+    });
+  return {
+    exec: (sql) => guard(path, () => void db.exec(sql)),
+    run: (sql, ...values) =>
+      guard(path, () => cached(writing, sql, () => db.prepare(sql)).run(values).changes),
+    all: (sql, ...values) => all(sql, values),
+    first: (sql, ...values) => all(sql, values)[0],
+    get inTransaction() {
+      return db.inTransaction;
+    },
+    close: () => void db.close(),
+  };
+}
+
+function cached<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const there = map.get(key);
+  if (there !== undefined) return there;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+function guard<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw translate(error, path);
+  }
+}
