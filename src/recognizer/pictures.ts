@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   augment,
-  cropPicture,
+  cutRegion,
   decodePicture,
   type ImageLimits,
   type Picture,
@@ -36,7 +36,7 @@ export async function loadPicture(
   if (region) hash.update(JSON.stringify([region.x, region.y, region.width, region.height]));
   return {
     bytes,
-    picture: region ? cropPicture(whole, region) : whole,
+    picture: region ? cutRegion(whole, region) : whole,
     contentHash: hash.digest("hex"),
     cut: region !== undefined,
   };

@@ -1,5 +1,11 @@
 import { type Embeddings, row, stack } from "../core/index.ts";
-import { type DecisionPriors, type FittedDecision, fitDecision, type Support } from "../fewshot/index.ts";
+import {
+  cosineDistance,
+  type DecisionPriors,
+  type FittedDecision,
+  fitDecision,
+  type Support,
+} from "../fewshot/index.ts";
 import type { GallerySnapshot, Sample } from "../store/index.ts";
 import type { NearestSupport } from "./types.ts";
 
@@ -90,7 +96,7 @@ export function nearestSupport(
   const decision = snapshot.decision;
   if (!decision) return [];
   const query = decision.transform(row(views, 0), runningMean);
-  // A running mean moves with every frame, so what was transformed by it cannot be kept.
+  // A running mean moves, so what was transformed by it is not kept.
   const kept = runningMean ? new Map<string, Float32Array>() : snapshot.transformed;
   return labels
     .flatMap((label) => snapshot.byLabel.get(label) ?? [])
@@ -105,14 +111,4 @@ export function nearestSupport(
     })
     .sort((a, b) => a.distance - b.distance)
     .slice(0, topK);
-}
-
-function cosineDistance(a: Float32Array, b: Float32Array): number {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i]! * b[i]!;
-    aa += a[i]! * a[i]!;
-    bb += b[i]! * b[i]!;
-  }
-  return 1 - ab / (Math.sqrt(aa * bb) || 1);
 }

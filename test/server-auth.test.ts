@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createApiKey, hashApiKey, listen } from "../src/server/index.ts";
+import type { ApiScope } from "../src/store/index.ts";
+import { newKey, picture, red, request, type TestServer, testServer } from "./server-help.ts";
+
+let server: TestServer;
+const gallery = "/v1/galleries/line-1";
+
+beforeEach(async () => {
+  server = await testServer();
+});
+afterEach(() => server.close());
+
+describe("keys", () => {
+  it("open what their scopes name, and nothing else", async () => {
+    const { app, store } = server;
+    const image = await picture(red);
+    const attempts: Record<ApiScope, () => object> = {
+      recognize: () => ({
+        method: "POST",
+        url: `${gallery}/recognize`,
+        headers: { "content-type": "image/jpeg" },
+        payload: image,
+      }),
+      read: () => ({ method: "GET", url: `${gallery}/classes` }),
+      enroll: () => ({
+        method: "POST",
+        url: `${gallery}/classes/red/samples`,
+        headers: { "content-type": "image/jpeg" },
+        payload: image,
+      }),
+      admin: () => ({ method: "POST", url: "/v1/galleries", payload: { name: "line-2" } }),
+    };
+    const scopes = Object.keys(attempts) as ApiScope[];
+    for (const held of scopes) {
+      const key = await newKey(store, `key for ${held}`, [held]);
+      for (const scope of scopes) {
+        const options = attempts[scope]() as { headers?: Record<string, string> };
+        const reply = await app.inject({
+          ...options,
+          headers: { ...options.headers, authorization: `Bearer ${key}` },
+        });
+        if (held === scope || held === "admin") expect(reply.statusCode).not.toBe(403);
+        else {
+          expect(reply.statusCode).toBe(403);
+          expect(reply.json().error).toMatchObject({
+            code: "FORBIDDEN",
+            expected: `a key with the scope ${scope}`,
+            got: `the key "key for ${held}" with ${held}`,
+          });
+        }
+        expect(reply.statusCode).not.toBe(401);
+      }
+    }
+  });
+
+  it("are taken from either header, and their name is recorded with a change", async () => {
+    const { app, store } = server;
+    const key = await newKey(store, "camera 7", ["enroll"]);
+    for (const headers of [{ authorization: `bearer ${key}` }, { "x-api-key": key }]) {
+      const reply = await app.inject({
+        method: "POST",
+        url: `${gallery}/classes/red/samples`,
+        headers: { "content-type": "image/jpeg", ...headers },
+        payload: await picture(red),
+      });
+      expect([200, 201]).toContain(reply.statusCode);
+    }
+    expect((await store.history("line-1"))[0]).toMatchObject({ number: 1, who: "camera 7" });
+  });
+
+  it("that are missing or wrong get 401, before the body is read", async () => {
+    const { app, store } = server;
+    const key = await newKey(store, "somebody", ["admin"]);
+    const wrong = `${key.slice(0, -1)}${key.endsWith("A") ? "B" : "A"}`;
+    for (const [headers, got] of [
+      [{}, "none"],
+      [{ authorization: `Bearer ${wrong}` }, "one that the server does not know"],
+      [{ authorization: "Basic dXNlcjpwYXNz" }, "none"],
+      [{ "x-api-key": "" }, "one that the server does not know"],
+    ] as const) {
+      const reply = await app.inject({
+        method: "POST",
+        url: `${gallery}/recognize`,
+        headers: { "content-type": "image/jpeg", ...headers },
+        payload: Buffer.alloc(40 * 2 ** 20),
+      });
+      expect(reply.statusCode).toBe(401);
+      expect(reply.headers["www-authenticate"]).toBe("Bearer");
+      expect(reply.json().error).toMatchObject({ code: "UNAUTHORIZED", got });
+    }
+  });
+
+  it("stop working within a second of their removal", async () => {
+    const { app, store } = server;
+    await newKey(store, "keeper", ["admin"]);
+    const { key, record } = createApiKey({ name: "leaver", scopes: ["read"] });
+    await store.putApiKey(record);
+    const ask = () => app.inject({ url: "/v1/galleries", headers: { "x-api-key": key } });
+    expect((await ask()).statusCode).toBe(200);
+    await store.removeApiKey(record.id);
+    await expect.poll(async () => (await ask()).statusCode, { timeout: 2500 }).toBe(401);
+  });
+
+  it("count requests each for itself", async () => {
+    const { app, store, close } = await testServer({ limits: { requestsPerMinute: 2 } });
+    const keys = [await newKey(store, "a", ["read"]), await newKey(store, "b", ["read"])];
+    const ask = (key: string) => app.inject({ url: "/v1/galleries", headers: { "x-api-key": key } });
+    for (const key of keys) {
+      expect((await ask(key)).statusCode).toBe(200);
+      expect((await ask(key)).statusCode).toBe(200);
+      expect((await ask(key)).statusCode).toBe(429);
+    }
+    await close();
+  });
+
+  it("guard every route but health, version and description", async () => {
+    const routes: { method: string; url: string }[] = [];
+    const { app, store, close } = await testServer();
+    app.addHook("onRoute", ({ method, url }) => {
+      for (const one of [method].flat()) routes.push({ method: one, url });
+    });
+    await newKey(store, "a", ["admin"]);
+    await app.ready();
+    const open = new Set<string>();
+    for (const { method, url } of routes) {
+      const path = url
+        .replace(/:(from|to)/g, "0")
+        .replace(/:\w+/g, "x")
+        .replace("*", "x");
+      const reply = await app.inject({ method: method as "GET", url: path });
+      if (reply.statusCode !== 401) open.add(url);
+    }
+    expect([...open].filter((url) => !url.startsWith("/docs")).sort()).toEqual([
+      "/livez",
+      "/openapi.json",
+      "/readyz",
+      "/v1/version",
+    ]);
+    await close();
+  });
+});
+
+describe("without keys", () => {
+  it("this machine alone is served", async () => {
+    const { app } = server;
+    const ask = (options: object) => app.inject({ url: "/v1/galleries", ...options });
+    expect((await ask({ headers: { host: "localhost:8080" } })).statusCode).toBe(200);
+    expect((await ask({ headers: { host: "127.0.0.1:8080" } })).statusCode).toBe(200);
+    expect((await ask({ headers: { host: "[::1]:8080" }, remoteAddress: "::1" })).statusCode).toBe(200);
+
+    const elsewhere = await ask({ remoteAddress: "192.168.1.20" });
+    expect(elsewhere.statusCode).toBe(401);
+    expect(elsewhere.json().error.got).toBe('one from "192.168.1.20"');
+    const proxied = await ask({ headers: { host: "localhost", "x-forwarded-for": "10.0.0.9" } });
+    expect(proxied.statusCode).toBe(401);
+    expect(proxied.json().error.got).toBe("one through a proxy");
+  });
+
+  it("a web page elsewhere cannot reach it by DNS rebinding or a form", async () => {
+    const { app } = server;
+    for (const headers of [
+      { host: "evil.example" },
+      { host: "127.0.0.1.evil.example" },
+      { host: "localhost.evil.example:8080" },
+      { host: "localhost", origin: "https://evil.example" },
+      { host: "localhost", origin: "null" },
+    ]) {
+      const reply = await app.inject({ url: "/v1/galleries", headers });
+      expect(reply.statusCode).toBe(403);
+      expect(reply.json().error).toMatchObject({
+        code: "FORBIDDEN",
+        todo: expect.stringContaining("localhost"),
+      });
+    }
+    const own = { host: "localhost:8080", origin: "http://localhost:8080" };
+    expect((await app.inject({ url: "/v1/galleries", headers: own })).statusCode).toBe(200);
+  });
+
+  it("listening elsewhere is refused; with a key it is not", async () => {
+    const { app, store } = server;
+    for (const host of ["0.0.0.0", "::", "192.168.1.20", "factory.example"])
+      await expect(listen(app, { host, port: 0 })).rejects.toMatchObject({
+        code: "UNAUTHORIZED",
+        expected: expect.stringContaining(host),
+      });
+    await newKey(store, "a", ["read"]);
+    await expect.poll(() => app.keyring.inUse(), { timeout: 2500 }).toBe(true);
+    expect(await listen(app, { host: "0.0.0.0", port: 0 })).toMatch(/^http:\/\/.*:\d+$/);
+  });
+});
+
+describe("createApiKey", () => {
+  it("makes keys of 256 random bits, and keeps their hash alone", () => {
+    const one = createApiKey({ name: "camera", scopes: ["recognize", "recognize"] });
+    const two = createApiKey({ name: "camera", scopes: ["recognize"] });
+    expect(one.key).toMatch(/^protoline_[A-Za-z0-9_-]{43}$/);
+    expect(one.key).not.toBe(two.key);
+    expect(one.record).toMatchObject({ name: "camera", scopes: ["recognize"], hash: hashApiKey(one.key) });
+    expect(JSON.stringify(one.record)).not.toContain(one.key.slice(10));
+  });
+
+  it("refuses a name or a scope that is none", () => {
+    expect(() => createApiKey({ name: "", scopes: ["read"] })).toThrow(/1 to 64 characters/);
+    expect(() => createApiKey({ name: "a\nb", scopes: ["read"] })).toThrow(/1 to 64 characters/);
+    expect(() => createApiKey({ name: "a", scopes: [] })).toThrow(/one or more of the scopes/);
+    expect(() => createApiKey({ name: "a", scopes: ["root" as "admin"] })).toThrow(/"root"/);
+  });
+});
