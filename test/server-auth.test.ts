@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createApiKey, hashApiKey, listen } from "../src/server/index.ts";
 import type { ApiScope } from "../src/store/index.ts";
-import { newKey, picture, red, request, type TestServer, testServer } from "./server-help.ts";
+import { newKey, picture, red, type TestServer, testServer } from "./server-help.ts";
 
 let server: TestServer;
 const gallery = "/v1/galleries/line-1";
@@ -32,8 +32,9 @@ describe("keys", () => {
       admin: () => ({ method: "POST", url: "/v1/galleries", payload: { name: "line-2" } }),
     };
     const scopes = Object.keys(attempts) as ApiScope[];
-    for (const held of scopes) {
-      const key = await newKey(store, `key for ${held}`, [held]);
+    const keys = new Map<ApiScope, string>();
+    for (const held of scopes) keys.set(held, await newKey(store, `key for ${held}`, [held]));
+    for (const [held, key] of keys) {
       for (const scope of scopes) {
         const options = attempts[scope]() as { headers?: Record<string, string> };
         const reply = await app.inject({

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { ProtolineError, quote } from "../core/index.ts";
+import { isProtolineError, ProtolineError, quote } from "../core/index.ts";
 import type { Region } from "../data/types.ts";
 import type { ServerLimits } from "./limits.ts";
 
@@ -43,7 +43,21 @@ export async function readUploads(
   }
   if (Number(request.headers["content-length"] ?? 0) > limits.bodyBytes)
     throw tooLarge(limits.bodyBytes, "one request");
+  try {
+    return await readFiles(request, limits);
+  } catch (error) {
+    // The parser's own errors are plain ones; fastify's have a status.
+    if (isProtolineError(error) || "statusCode" in (error as object)) throw error;
+    throw new ProtolineError("INVALID_ARGUMENT", {
+      expected: "a well-formed multipart body",
+      got: quote((error as Error).message),
+      todo: "Let the client library write body and content-type header, with the boundary.",
+      cause: error,
+    });
+  }
+}
 
+async function readFiles(request: FastifyRequest, limits: ServerLimits): Promise<readonly Upload[]> {
   const uploads: Upload[] = [];
   let total = 0;
   const parts = request.parts({

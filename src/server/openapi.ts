@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance, FastifySchema } from "fastify";
@@ -14,8 +15,19 @@ declare module "fastify" {
 }
 
 /** The reply of a route beside the error that any route may answer with. */
-export function replies(status: number, schema: TSchema): Record<string, TSchema> {
-  return { [status]: schema, default: ErrorReply };
+export function replies(
+  status: number,
+  schema: TSchema,
+  type = "application/json",
+): Record<string, { description: string; content: Record<string, { schema: TSchema }> }> {
+  const reply = (description: string, media: string, described: TSchema) => ({
+    description,
+    content: { [media]: { schema: described } },
+  });
+  return {
+    [status]: reply(STATUS_CODES[status]!, type, schema),
+    default: reply("An error", "application/json", ErrorReply),
+  };
 }
 
 /** Bodies that are no JSON are described here alone, as fastify would validate the bytes by what it is told. */

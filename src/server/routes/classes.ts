@@ -177,8 +177,7 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
         summary: "The kept picture of a sample",
         tags,
         params: SampleParams,
-        produces: ["image/*"],
-        response: replies(200, Type.Unsafe<Uint8Array>({ type: "string", format: "binary" })),
+        response: replies(200, Type.String({ format: "binary" }), "image/*"),
       },
     },
     async (request, reply) => {

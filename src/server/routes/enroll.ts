@@ -10,7 +10,6 @@ export function enrollRoutes(app: App, { galleries, metrics, limits }: Context):
   app.post(
     "/v1/galleries/:gallery/classes/:label/samples",
     {
-      bodyLimit: limits.bodyBytes,
       config: { scope: "enroll", images: true },
       schema: {
         summary: "Enroll images of a class, which need not exist yet",

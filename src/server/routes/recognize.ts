@@ -49,7 +49,6 @@ export function recognizeRoutes(app: App, { galleries, metrics, limits }: Contex
   app.post(
     "/v1/galleries/:gallery/recognize",
     {
-      bodyLimit: limits.bodyBytes,
       config: { scope: "recognize", images: true },
       schema: {
         summary: "Recognize one image, or the files of a multipart request",

@@ -89,8 +89,7 @@ export function metricsRoute(app: App, { metrics }: Context): void {
       schema: {
         summary: "Figures for Prometheus",
         tags: ["system"],
-        produces: ["text/plain"],
-        response: replies(200, Type.String()),
+        response: replies(200, Type.String(), "text/plain"),
       },
     },
     async (_request, reply) =>
