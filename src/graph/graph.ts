@@ -17,6 +17,18 @@ export interface TypedArrays {
 
 export type DType = keyof TypedArrays;
 
+/** The number by which ONNX calls each element type (TensorProto.DataType), also in the attribute `to` of Cast. */
+export const dtypeCodes: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+};
+
 /** A size, or the name of a size that is known only when the graph runs. {@link UNKNOWN} equals nothing, not even itself. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];

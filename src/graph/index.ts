@@ -1,3 +1,5 @@
+export { type Builder, createBuilder, type Operand, type Value } from "./builder.ts";
+export { evaluate } from "./evaluate.ts";
 export {
   type Attribute,
   arrayFromBytes,
@@ -5,6 +7,7 @@ export {
   bytesOfTensor,
   type Dim,
   type DType,
+  dtypeCodes,
   fromHalf,
   type Graph,
   isFloat,
@@ -20,3 +23,8 @@ export {
   type ValueInfo,
   type ValueType,
 } from "./graph.ts";
+export { verify } from "./infer.ts";
+export type { NdArray } from "./kernels.ts";
+export { type Attributes, OPSET, type OpName, type Typed } from "./operators.ts";
+export { print } from "./print.ts";
+export { foldConstants, removeDead, shareCommon, simplify } from "./simplify.ts";

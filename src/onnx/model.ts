@@ -1,4 +1,4 @@
-import type { DType, Graph } from "../graph/index.ts";
+import type { Graph } from "../graph/index.ts";
 
 /** A model file: its graph, and what the file says about itself. */
 export interface Model {
@@ -11,18 +11,6 @@ export interface Model {
   readonly metadata: Readonly<Record<string, string>>;
   readonly graph: Graph;
 }
-
-/** TensorProto.DataType of each element type. */
-export const dataTypes: Record<DType, number> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-};
 
 /** AttributeProto.AttributeType of each kind of attribute. */
 export const attributeTypes = {

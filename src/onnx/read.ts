@@ -5,6 +5,7 @@ import {
   bytesOf,
   type Dim,
   type DType,
+  dtypeCodes,
   type Node,
   sizeOf,
   type Tensor,
@@ -12,7 +13,7 @@ import {
   UNKNOWN,
   type ValueInfo,
 } from "../graph/index.ts";
-import { attributeTypes, dataTypes, type Model } from "./model.ts";
+import { attributeTypes, type Model } from "./model.ts";
 import { decode, type Message } from "./schema.ts";
 
 const broken = (expected: string, got: string, cause?: unknown): ProtolineError =>
@@ -30,7 +31,7 @@ const unsupported = (expected: string, got: string): ProtolineError =>
     todo: "Export the model again without this, as one file of plain tensors.",
   });
 
-const dtypes = new Map(Object.entries(dataTypes).map(([dtype, code]) => [code, dtype as DType]));
+const dtypes = new Map(Object.entries(dtypeCodes).map(([dtype, code]) => [code, dtype as DType]));
 const text = new TextDecoder();
 
 function dtypeOf(code: number | undefined, where: string): DType {

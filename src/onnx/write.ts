@@ -1,12 +1,13 @@
 import {
   type Attribute,
   bytesOfTensor,
+  dtypeCodes,
   type Graph,
   type Tensor,
   UNKNOWN,
   type ValueInfo,
 } from "../graph/index.ts";
-import { attributeTypes, dataTypes, type Model } from "./model.ts";
+import { attributeTypes, type Model } from "./model.ts";
 import { encode, type Message } from "./schema.ts";
 
 const text = new TextEncoder();
@@ -20,7 +21,7 @@ function tensorMessage(name: string | undefined, tensor: Tensor): Message<"Tenso
   return {
     name,
     dims: tensor.dims.map(BigInt),
-    dataType: dataTypes[tensor.dtype],
+    dataType: dtypeCodes[tensor.dtype],
     rawData: bytesOfTensor(tensor),
     floatData: [],
     int32Data: [],
@@ -60,7 +61,7 @@ function valueMessage({ name, dtype, shape }: ValueInfo): Message<"ValueInfo"> {
   const dims = shape?.map((dim) =>
     typeof dim === "number" ? { value: BigInt(dim) } : dim === UNKNOWN ? {} : { symbol: dim },
   );
-  return { name, type: { tensor: { elementType: dataTypes[dtype], shape: dims && { dims } } } };
+  return { name, type: { tensor: { elementType: dtypeCodes[dtype], shape: dims && { dims } } } };
 }
 
 /** The bytes of a model file; the same model always gives the same bytes. */
