@@ -106,7 +106,7 @@ export function decodeBmp(bytes: Uint8Array, header: BmpHeader): Uint8Array {
   }
   const data = view(bytes);
   const bytesPerPixel = bits / 8;
-  const stride = rowBytes(header);
+  const stride = rowBytes(header, bytes);
   const [red, green, blue] = header.masks.map(scaleOfMask);
   for (let y = 0; y < height; y++) {
     let from = header.pixels + storedRow(header, y) * stride;
@@ -127,9 +127,9 @@ export function decodeBmp(bytes: Uint8Array, header: BmpHeader): Uint8Array {
 }
 
 /** Bytes of a stored row, padded to a multiple of four; checks that all rows are there. */
-function rowBytes({ width, height, bits, pixels }: BmpHeader, bytes?: Uint8Array): number {
+function rowBytes({ width, height, bits, pixels }: BmpHeader, bytes: Uint8Array): number {
   const stride = Math.ceil((width * bits) / 32) * 4;
-  if (bytes && pixels + stride * height > bytes.length)
+  if (pixels + stride * height > bytes.length)
     throw new BmpError(
       `${stride * height} bytes of pixels are stated and ${bytes.length - pixels} are there`,
     );

@@ -45,7 +45,7 @@ export async function probePicture(bytes: Uint8Array): Promise<PictureInfo> {
  * EXIF orientation is applied; an embedded colour profile and CMYK are converted to sRGB; grey becomes three equal
  * channels; 16 bits keep their upper eight; alpha is flattened on {@link alphaBackground}. Of a polyglot only the picture that
  * the first bytes announce is read; whatever else the file holds is neither interpreted nor part of the result.
- * A picture with a damaged or missing part is refused as a whole, never completed with grey.
+ * A picture that is cut off, or damaged so that its decoder notices, is refused as a whole, never completed with grey.
  *
  * @param limits see {@link defaultImageLimits}; all are checked before a pixel is decoded.
  * @throws IMAGE_EMPTY, IMAGE_UNSUPPORTED, IMAGE_TOO_LARGE, IMAGE_TOO_SMALL, IMAGE_BROKEN.

@@ -1,5 +1,5 @@
 import type { Dirent, Stats } from "node:fs";
-import { access, constants, readdir, stat } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { ProtolineError, quote } from "../core/index.ts";
 import { naturalOrder } from "./natural.ts";
@@ -168,7 +168,8 @@ async function follow(path: string, skipped: SkippedPath[]): Promise<Stats | und
 
 async function readable(path: string, skipped: SkippedPath[]): Promise<boolean> {
   try {
-    await access(path, constants.R_OK);
+    // Opened, not asked for with access(): that goes by another user's rights in a program that changed its user.
+    await (await open(path)).close();
     return true;
   } catch (cause) {
     skipped.push({ path, reason: reasonOf(cause) });

@@ -42,9 +42,9 @@ function describe(bytes: Uint8Array, head: string): string {
   if (head.startsWith("8BPS")) return "a Photoshop document";
   if (startsWith(bytes, 0x00, 0x00, 0x01, 0x00)) return "a Windows icon";
   if (head.startsWith("RIFF")) return "a RIFF file that is no WebP image";
-  if (head.startsWith("version https://git-lfs")) return "a Git LFS pointer instead of the picture itself";
   const text = asText(bytes);
   if (text === undefined) return "a binary file of an unknown kind";
+  if (text.startsWith("version https://git-lfs")) return "a Git LFS pointer instead of the picture itself";
   if (/<svg[\s>]/i.test(text)) return "an SVG drawing";
   if (/^\s*<(!doctype html|html|head|body|script)/i.test(text)) return "a web page";
   return "a text file";
