@@ -191,6 +191,16 @@ describe("over a socket", () => {
 });
 
 describe("listen and close", () => {
+  it("does not wait for connections that never asked anything", async () => {
+    await start();
+    const silent = exchange("");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const started = performance.now();
+    await server.app.close();
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(await silent).toBe("");
+  });
+
   it("says when the port is taken, or is none", async () => {
     await start();
     const other = await testServer();

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
 import helmet from "@fastify/helmet";
 import multipart from "@fastify/multipart";
 import rateLimit from "@fastify/rate-limit";
@@ -139,8 +140,15 @@ export function buildServer(options: ServerOptions): FastifyInstance {
         });
     }, followMs).unref();
   });
+  const sockets = new Set<Socket>();
+  app.server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   app.addHook("preClose", async () => {
     clearInterval(following);
+    // Connections that clients opened in advance: Node does not count them as idle.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     // Node stops its own timeouts of slow requests when a server closes.
     setTimeout(() => app.server.closeAllConnections(), limits.closeMs).unref();
   });
