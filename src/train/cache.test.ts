@@ -23,7 +23,11 @@ async function fill(names: readonly string[]): Promise<void> {
 
 async function load(names: readonly string[], other: Partial<typeof key> = {}) {
   const cache = await openEmbeddingCache(dir, { ...key, ...other });
-  const found = await cache.load(new Set(names.map(hash)));
+  const found = new Map<string, Float32Array>();
+  for (const name of names) {
+    const numbers = await cache.get(hash(name));
+    if (numbers) found.set(hash(name), numbers);
+  }
   await cache.close();
   return found;
 }

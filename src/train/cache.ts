@@ -20,8 +20,8 @@ export interface CacheKey {
  * Records have one length, hence a tail that a crash cut off is recognized and skipped, as is one whose sum is wrong.
  */
 export interface EmbeddingCache {
-  /** Those of `hashes` (lower-case hex) that are there and whole. */
-  load(hashes: ReadonlySet<string>): Promise<Map<string, Float32Array>>;
+  /** The numbers of a picture by the SHA-256 of its bytes (lower-case hex), where they are there and whole. */
+  get(hash: string): Promise<Float32Array | null>;
   add(hash: string, numbers: Float32Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -35,44 +35,36 @@ export async function openEmbeddingCache(
   const name = createHash("sha256").update(`1\n${modelHash}\n${views}\n${length}`).digest("hex").slice(0, 32);
   const folder = join(dir, name);
   const recordBytes = headBytes + 4 * length;
+  const readers: FileHandle[] = [];
+  const index = new Map<string, { readonly reader: FileHandle; readonly at: number }>();
+  const record = Buffer.alloc(recordBytes);
   let writer: FileHandle | null = null;
 
-  const files = async (): Promise<string[]> => {
-    try {
-      return (await readdir(folder)).filter((file) => file.endsWith(".bin")).sort();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw error;
+  const files = (await readdir(folder).catch(unlessMissing)).filter((file) => file.endsWith(".bin"));
+  for (const file of files) {
+    const reader = await open(join(folder, file), "r");
+    readers.push(reader);
+    const { size } = await reader.stat();
+    for (let at = 0; at + recordBytes <= size; at += recordBytes) {
+      await reader.read(record, 0, 32, at);
+      index.set(record.toString("hex", 0, 32), { reader, at });
     }
-  };
+  }
 
   return {
-    async load(hashes) {
-      const found = new Map<string, Float32Array>();
-      const record = Buffer.alloc(recordBytes);
-      for (const file of await files()) {
-        const handle = await open(join(folder, file), "r");
-        try {
-          for (let at = 0; found.size < hashes.size; at += recordBytes) {
-            const { bytesRead } = await handle.read(record, 0, headBytes, at);
-            if (bytesRead < headBytes) break;
-            const hash = record.toString("hex", 0, 32);
-            if (!hashes.has(hash) || found.has(hash)) continue;
-            const rest = await handle.read(record, headBytes, 4 * length, at + headBytes);
-            if (rest.bytesRead < 4 * length) break;
-            const body = record.subarray(headBytes);
-            if (crc32(body) === record.readUInt32LE(32)) found.set(hash, fromBytes(body));
-          }
-        } finally {
-          await handle.close();
-        }
-      }
-      return found;
+    async get(hash) {
+      const place = index.get(hash);
+      if (!place) return null;
+      const body = Buffer.alloc(recordBytes);
+      const { bytesRead } = await place.reader.read(body, 0, recordBytes, place.at);
+      const numbers = body.subarray(headBytes);
+      if (bytesRead < recordBytes || crc32(numbers) !== body.readUInt32LE(32)) return null;
+      return Float32Array.from({ length }, (_, i) => numbers.readFloatLE(4 * i));
     },
     async add(hash, numbers) {
       if (!writer) {
         await mkdir(folder, { recursive: true });
-        writer = await openNext(folder, (await files()).length);
+        writer = await openNext(folder, files.length);
       }
       const record = Buffer.alloc(recordBytes);
       record.write(hash, 0, "hex");
@@ -83,14 +75,14 @@ export async function openEmbeddingCache(
       await writer.write(record);
     },
     async close() {
-      await writer?.close();
-      writer = null;
+      for (const handle of [...readers, writer]) await handle?.close();
     },
   };
 }
 
-function fromBytes(body: Buffer): Float32Array {
-  return Float32Array.from({ length: body.length / 4 }, (_, i) => body.readFloatLE(4 * i));
+function unlessMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === "ENOENT") return [];
+  throw error;
 }
 
 /** The first free number from `from` on, made exclusively: two processes never get one file. */

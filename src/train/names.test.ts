@@ -76,7 +76,10 @@ describe("parseHead", () => {
     "ridge:",
   ])("refuses %j and says what there is", (text) => {
     expect(() => parseHead(text)).toThrow(
-      expect.objectContaining({ code: "INVALID_ARGUMENT", todo: expect.stringMatching(/prototype:euclidean.*ridge:LAMBDA/) }),
+      expect.objectContaining({
+        code: "INVALID_ARGUMENT",
+        todo: expect.stringMatching(/prototype:euclidean.*ridge:LAMBDA/),
+      }),
     );
   });
 

@@ -1,5 +1,5 @@
 import { ProtolineError, quote } from "../core/index.ts";
-import type { HeadSpec, Metric, TransformSpec } from "../fewshot/types.ts";
+import type { HeadSpec, Metric, TransformSpec } from "../fewshot/index.ts";
 
 /** Short names for transforms and heads, for a command line and for tables. */
 

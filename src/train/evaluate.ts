@@ -1,0 +1,246 @@
+import { setImmediate } from "node:timers/promises";
+import { type Embeddings, ProtolineError, row, stack } from "../core/index.ts";
+import {
+  type Episode,
+  type EpisodePlan,
+  type EpisodeSet,
+  episodeClasses,
+  planEpisodes,
+} from "../data/index.ts";
+import {
+  aupr,
+  auroc,
+  type DecisionPriors,
+  type DecisionSpec,
+  defaultPriors,
+  ece,
+  fitDecision,
+  fpr95,
+  meanAndInterval,
+  oscr,
+  type ViewKind,
+} from "../fewshot/index.ts";
+import type { EmbeddedDataset } from "./embed.ts";
+
+export interface EvaluateOptions {
+  readonly dataset: EmbeddedDataset;
+  readonly decision: DecisionSpec;
+  /** Default: those of no bundle, {@link defaultPriors}. */
+  readonly priors?: DecisionPriors;
+  /** Known classes an episode. Default 5. */
+  readonly way?: number;
+  /** Support pictures a class; one row of results each. Default 1, 5, 10. */
+  readonly shots?: readonly number[];
+  /** Query pictures a class. Default 15. */
+  readonly queries?: number;
+  /** Default 1000. */
+  readonly episodes?: number;
+  /** Any integer; equal seeds give equal episodes. Default 1. */
+  readonly seed?: number;
+  /** Unknown classes an episode beside the known. Default 0. */
+  readonly openSet?: number;
+  /** The photograph, part or serial number of a picture: those of one are kept on one side of an episode. Default: none. */
+  readonly groups?: (origin: string) => string;
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+/** Measured over all episodes of one shot. Shares are fractions of 1. */
+export interface EvaluationRow {
+  readonly way: number;
+  readonly shot: number;
+  readonly queries: number;
+  readonly episodes: number;
+  /** Closed-set accuracy, the mean over episodes: the nearest class is right, whether or not it is called unknown. */
+  readonly mean: number;
+  /** 1.96·s/√episodes, s the deviation over episodes. */
+  readonly ci95: number;
+  /** Expected calibration error of the best candidate's confidence, 15 bins, over all queries. */
+  readonly ece: number;
+  /** Known queries called unknown, over all queries; the decision's `openSet.falseRejectRate` is what was asked. */
+  readonly falseRejectRate: number;
+  /** Known against unknown by the best candidate's open-set distance, a mean over episodes; with `openSet` alone. */
+  readonly auroc?: number;
+  readonly aupr?: number;
+  readonly fpr95?: number;
+  readonly oscr?: number;
+  readonly perClass: readonly {
+    readonly label: string;
+    readonly queries: number;
+    /** `null` for a class that no episode asked about. */
+    readonly accuracy: number | null;
+  }[];
+  /** Queries `[true class][answered class]`, classes as in `perClass`. */
+  readonly confusion: readonly (readonly number[])[];
+  /** Classes whose groups could not be kept on one side: too few, or too large. Empty without `groups`. */
+  readonly notApart: readonly string[];
+}
+
+export interface Evaluation {
+  readonly results: readonly EvaluationRow[];
+}
+
+/**
+ * Episodes as Snell et al. 2017 (arXiv:1703.05175) evaluate: draw `way` classes, fit the decision on `shot` pictures of
+ * each, ask it about `queries` others of each. With `openSet`, that many further classes are asked about too, and must
+ * be told from the known ones by the decision's open-set distance, never by its confidence.
+ *
+ * Episode `i` depends on seed, shot and `i` alone. Throws EPISODE_IMPOSSIBLE or INVALID_ARGUMENT before the first
+ * episode, and what {@link fitDecision} throws.
+ */
+export async function evaluate({
+  dataset,
+  decision,
+  priors = defaultPriors,
+  way = 5,
+  shots = [1, 5, 10],
+  queries = 15,
+  episodes = 1000,
+  seed = 1,
+  openSet = 0,
+  groups,
+  onProgress,
+}: EvaluateOptions): Promise<Evaluation> {
+  if (!Number.isInteger(episodes) || episodes < 1)
+    throw invalid("a whole number of episodes, at least 1", String(episodes));
+  if (!Number.isInteger(seed)) throw invalid("a whole number as seed", String(seed));
+  if (shots.length === 0) throw invalid("at least one number of shots", "none");
+
+  const labels = dataset.classes.flatMap(({ label, origins }) => origins.map(() => label));
+  const photographs = groups && dataset.classes.flatMap(({ origins }) => origins.map(groups));
+  const classes = episodeClasses(labels, photographs);
+  const supportViews = viewReader(dataset, decision.views.support);
+  const queryViews = viewReader(dataset, decision.views.query);
+  const plans = shots.map((shot) =>
+    planEpisodes(classes, { way, shot, query: queries, open: openSet }, seed),
+  );
+
+  const ask = ({ supportSet, querySet, unknownSet }: Episode): Asked => {
+    const views = supportSet.rows.map(supportViews);
+    const fitted = fitDecision(
+      {
+        embeddings: stack(views.flat()),
+        labels: views.flatMap((rows, i) => rows.map(() => supportSet.labels[i]!)),
+        groups: views.flatMap((rows, i) => rows.map(() => i)),
+      },
+      decision,
+      priors,
+    );
+    const answer = (set: EpisodeSet): Answer[] =>
+      set.rows.map((picture, i) => {
+        const decided = fitted.decide(stack(queryViews(picture)));
+        const { label, confidence, distance } = decided.candidates[0]!;
+        return {
+          truth: set.labels[i]!,
+          label,
+          correct: label === set.labels[i],
+          confidence,
+          novelty: distance,
+          unknown: decided.kind === "unknown",
+        };
+      });
+    return { known: answer(querySet), unknown: answer(unknownSet) };
+  };
+
+  const results: EvaluationRow[] = [];
+  let done = 0;
+  for (const [s, plan] of plans.entries()) {
+    const tally = newTally(classes.map(({ label }) => label));
+    for (let i = 0; i < episodes; i++) {
+      tally.add(ask(plan.episode(i)));
+      onProgress?.({ done: ++done, total: episodes * plans.length });
+      // Seconds of arithmetic: others get their turn in between.
+      await setImmediate();
+    }
+    results.push({ way, shot: shots[s]!, queries, episodes, ...tally.measures(), notApart: notApart(plan) });
+  }
+  return { results };
+}
+
+interface Answer {
+  readonly truth: string;
+  readonly label: string;
+  readonly correct: boolean;
+  readonly confidence: number;
+  readonly novelty: number;
+  readonly unknown: boolean;
+}
+
+/** The answers of one episode. */
+interface Asked {
+  readonly known: readonly Answer[];
+  readonly unknown: readonly Answer[];
+}
+
+function newTally(labels: readonly string[]) {
+  const index = new Map(labels.map((label, c) => [label, c]));
+  const confusion = labels.map(() => labels.map(() => 0));
+  const answers: Answer[] = [];
+  const accuracies: number[] = [];
+  const open = { auroc: [] as number[], aupr: [] as number[], fpr95: [] as number[], oscr: [] as number[] };
+  return {
+    add({ known, unknown }: Asked): void {
+      answers.push(...known);
+      accuracies.push(share(known, ({ correct }) => correct));
+      for (const { truth, label } of known) confusion[index.get(truth)!]![index.get(label)!]!++;
+      if (unknown.length === 0) return;
+      const inside = known.map(({ novelty }) => novelty);
+      const outside = unknown.map(({ novelty }) => novelty);
+      open.auroc.push(auroc(inside, outside));
+      open.aupr.push(aupr(inside, outside));
+      open.fpr95.push(fpr95(inside, outside));
+      open.oscr.push(oscr(known, outside));
+    },
+    measures() {
+      const { mean, ci95 } = meanAndInterval(accuracies);
+      return {
+        mean,
+        ci95,
+        ece: ece(answers),
+        falseRejectRate: share(answers, ({ unknown }) => unknown),
+        ...(open.auroc.length > 0 && {
+          auroc: meanAndInterval(open.auroc).mean,
+          aupr: meanAndInterval(open.aupr).mean,
+          fpr95: meanAndInterval(open.fpr95).mean,
+          oscr: meanAndInterval(open.oscr).mean,
+        }),
+        perClass: labels.map((label, c) => {
+          const asked = confusion[c]!.reduce((sum, count) => sum + count, 0);
+          return { label, queries: asked, accuracy: asked > 0 ? confusion[c]![c]! / asked : null };
+        }),
+        confusion,
+      };
+    },
+  };
+}
+
+const share = <T>(items: readonly T[], holds: (item: T) => boolean): number =>
+  items.filter(holds).length / items.length;
+
+const notApart = ({ classes }: EpisodePlan): string[] =>
+  classes.filter(({ apart }) => !apart).map(({ label }) => label);
+
+/** The rows of a picture (numbered through all classes): as it is, then the views of these kinds. */
+function viewReader(
+  { classes, views }: EmbeddedDataset,
+  kinds: readonly ViewKind[],
+): (picture: number) => Float32Array[] {
+  const missing = kinds.find((kind) => !views.includes(kind));
+  if (missing !== undefined)
+    throw new ProtolineError("INVALID_ARGUMENT", {
+      expected: `embeddings of the views "${missing}", which the decision asks for`,
+      got: views.join(", "),
+      todo: "Embed the data set with these views, or choose a decision without them.",
+    });
+  const wanted = views.flatMap((view, v) => (view === "original" || kinds.includes(view) ? [v] : []));
+  const places: { readonly embeddings: Embeddings; readonly first: number }[] = classes.flatMap(
+    ({ embeddings, origins }) => origins.map((_, i) => ({ embeddings, first: i * views.length })),
+  );
+  return (picture) => {
+    const { embeddings, first } = places[picture]!;
+    return wanted.map((v) => row(embeddings, first + v));
+  };
+}
+
+function invalid(expected: string, got: string): ProtolineError {
+  return new ProtolineError("INVALID_ARGUMENT", { expected, got, todo: "Correct the evaluation." });
+}
