@@ -1,13 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { isProtolineError } from "../core/index.ts";
 import { alphaBackground, decodePicture, probePicture } from "./decode.ts";
-import { readImageFile, readPicture } from "./read.ts";
 import { thumbnail } from "./thumbnail.ts";
 import type { Picture } from "./types.ts";
 
@@ -82,31 +77,33 @@ function gif(width: number, height: number): Buffer {
   return file;
 }
 
-/** A little-endian TIFF of grey float32 samples. */
-function floatTiff(side: number): Buffer {
-  const entries: readonly [tag: number, type: number, value: number][] = [
-    [256, 4, side],
-    [257, 4, side],
-    [258, 3, 32],
-    [259, 3, 1],
-    [262, 3, 1],
-    [273, 4, 200],
-    [277, 3, 1],
-    [278, 4, side],
-    [279, 4, side * side * 4],
-    [339, 3, 3],
+/** A little-endian TIFF of 16 x 16 black pixels; `sampleFormat` 1 is unsigned, 3 floating point. */
+function tiff(samples: number, bits: number, sampleFormat: number): Buffer {
+  const bytes = (16 * 16 * samples * bits) / 8;
+  const entries: readonly [tag: number, type: number, count: number, value: number][] = [
+    [256, 4, 1, 16],
+    [257, 4, 1, 16],
+    [258, 3, samples, samples > 2 ? 180 : bits],
+    [259, 3, 1, 1],
+    [262, 3, 1, 1],
+    [273, 4, 1, 200],
+    [277, 3, 1, samples],
+    [278, 4, 1, 16],
+    [279, 4, 1, bytes],
+    [339, 3, 1, sampleFormat],
   ];
-  const file = Buffer.alloc(200 + side * side * 4);
+  const file = Buffer.alloc(200 + bytes);
   file.write("II*\0", 0, "latin1");
   file.writeUInt32LE(8, 4);
   file.writeUInt16LE(entries.length, 8);
-  entries.forEach(([tag, type, value], i) => {
+  entries.forEach(([tag, type, count, value], i) => {
     const at = 10 + i * 12;
     file.writeUInt16LE(tag, at);
     file.writeUInt16LE(type, at + 2);
-    file.writeUInt32LE(1, at + 4);
+    file.writeUInt32LE(count, at + 4);
     file.writeUInt32LE(value, at + 8);
   });
+  for (let i = 0; i < samples; i++) file.writeUInt16LE(bits, 180 + i * 2);
   return file;
 }
 
@@ -254,10 +251,17 @@ describe("what is no picture", () => {
     expect(message).toContain(`got what looks like ${name}`);
   });
 
-  it("floating-point TIFF is refused, because nobody says which value is white", async () => {
-    const { code, message } = await refusal(floatTiff(16));
-    expect(code).toBe("IMAGE_UNSUPPORTED");
-    expect(message).toContain("samples of type float");
+  it("a TIFF is refused where nobody says which value is white, or which channel is red", async () => {
+    expect(await decodePicture(tiff(1, 8, 1))).toMatchObject({ width: 16, height: 16 });
+    for (const [samples, bits, sampleFormat, why] of [
+      [1, 32, 3, "samples of type float"],
+      [1, 32, 1, "samples of type uint"],
+      [5, 8, 1, "5 channels"],
+    ] as const) {
+      const { code, message } = await refusal(tiff(samples, bits, sampleFormat));
+      expect(code).toBe("IMAGE_UNSUPPORTED");
+      expect(message).toContain(why);
+    }
   });
 
   it("nothing at all is IMAGE_EMPTY", async () => {
@@ -383,55 +387,5 @@ describe("a damaged picture", () => {
   it("magic bytes alone are refused", async () => {
     for (const head of ["\xff\xd8\xff\xe0", "\x89PNG\r\n\x1a\n", "GIF89a", "RIFF\0\0\0\0WEBP", "II*\0", "BM"])
       expect((await refusal(Buffer.from(head, "latin1"))).code).toMatch(/^IMAGE_(BROKEN|UNSUPPORTED)$/);
-  });
-});
-
-describe("readPicture", () => {
-  let folder = "";
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "protoline-read-"));
-  });
-  afterAll(() => rm(folder, { recursive: true }));
-
-  it("reads a file whatever its name says", async () => {
-    const path = join(folder, "a picture.txt");
-    await writeFile(path, await quarters.clone().png().toBuffer());
-    expect(await readPicture(path)).toMatchObject({ width: 40, height: 24 });
-  });
-
-  it("refuses a large file by its size, unread", async () => {
-    const path = join(folder, "sparse.jpg");
-    await writeFile(path, "");
-    await truncate(path, 8 * 2 ** 30);
-    await expect(readImageFile(path)).rejects.toMatchObject({
-      code: "IMAGE_TOO_LARGE",
-      message: expect.stringContaining("expected at most 33554432 bytes, got 8589934592"),
-    });
-  });
-
-  it("says what is wrong with a path", async () => {
-    const read = (name: string) => expect(readPicture(join(folder, name))).rejects;
-    await read("none.jpg").toThrow(/a readable image file at ".*none.jpg", got nothing of that name/);
-    await read(".").toMatchObject({ code: "IMAGE_NOT_FOUND" });
-    await read("x".repeat(10_000)).toThrow(/a name that is too long/);
-    await symlink(join(folder, "loop.jpg"), join(folder, "loop.jpg"));
-    await read("loop.jpg").toThrow(/a link that leads back to itself/);
-    await read("nul\0byte.jpg").toMatchObject({ code: "IMAGE_NOT_FOUND" });
-    await writeFile(join(folder, "empty.jpg"), "");
-    await read("empty.jpg").toMatchObject({ code: "IMAGE_EMPTY" });
-  });
-
-  it.skipIf(process.platform === "win32")("does not wait for a pipe", async () => {
-    const path = join(folder, "pipe.jpg");
-    expect(spawnSync("mkfifo", [path]).status).toBe(0);
-    await expect(readPicture(path)).rejects.toThrow(/got something that is no file/);
-  });
-});
-
-describe("thumbnail", () => {
-  it("keeps the shape within the side, and never enlarges", async () => {
-    const picture = await decodePicture(await noise().png().toBuffer());
-    expect(await probePicture(await thumbnail(picture, 100))).toMatchObject({ width: 100, height: 80 });
-    expect(await probePicture(await thumbnail(picture))).toMatchObject({ width: 200, height: 160 });
   });
 });

@@ -111,6 +111,7 @@ async function readHeader(bytes: Uint8Array): Promise<Header> {
     throw unsupported(`${format} at its beginning and ${metadata.format} within`);
   const { depth } = metadata;
   if (depth !== "uchar" && depth !== "ushort") throw unsupported(`a ${format} with samples of type ${depth}`);
+  if (metadata.channels > 4) throw unsupported(`a ${format} of ${metadata.channels} channels`);
   return {
     format,
     width: metadata.autoOrient.width,
