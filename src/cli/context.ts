@@ -78,7 +78,7 @@ function createContext(flags: CommonFlags): Context {
  * that it returns becomes the exit code; anything else means 0.
  */
 export function action<Args extends readonly unknown[], Flags>(
-  run: (context: Context, args: Args, flags: Flags) => Promise<number | void>,
+  run: (context: Context, args: Args, flags: Flags) => Promise<unknown>,
 ): (...passed: unknown[]) => Promise<void> {
   return async (...passed) => {
     const command = passed.at(-1) as Command;

@@ -1,18 +1,13 @@
-import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import type { Provider } from "../runtime/index.ts";
 import { commands } from "./commands/index.ts";
 import { defaultStore, examples } from "./context.ts";
 import { exitCodes } from "./exit.ts";
 import { positiveInteger } from "./parse.ts";
+import { version } from "./version.ts";
 
 /** Written out, because asking the runtime for them would load it at every start. */
 const providerNames = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const satisfies readonly Provider[];
-
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 export function createProgram(): Command {
   const program = new Command("protoline")

@@ -69,6 +69,8 @@ export const errorTable = {
   REQUEST_TIMEOUT: { status: 408, title: "The request did not arrive in time" },
   TIMED_OUT: { status: 503, title: "The answer took longer than the limit" },
   LISTEN_FAILED: { status: 503, title: "The server cannot listen there" },
+  // cli
+  KEY_NOT_FOUND: { status: 404, title: "There is no such API key" },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorTable;

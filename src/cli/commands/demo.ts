@@ -9,10 +9,10 @@ import { plural, seconds, table } from "../text.ts";
 
 const shots = 10;
 const framesEach = 12;
-const firstClasses = ["washer", "gear", "bracket"] as const satisfies readonly PartKind[];
-const newClass: PartKind = "motor housing";
+const firstClasses = ["washer", "gear", "motor housing"] as const satisfies readonly PartKind[];
+const newClass: PartKind = "bracket";
 /** Never enrolled: what it is told must stay "unknown" to the end. */
-const stranger: PartKind = "hex nut";
+const stranger: PartKind = "bolt";
 
 export function demo(program: Command): void {
   program

@@ -6,10 +6,12 @@ import type { Rng } from "../../core/index.ts";
  * part, seen from above on a conveyor belt. What differs from frame to frame is what differs on a line: position,
  * turn, distance to the camera, direction and colour of the light, scratches, dirt, sensor noise, JPEG quality.
  */
-export const partKinds = ["washer", "gear", "bracket", "motor housing", "hex nut"] as const;
+export const partKinds = ["washer", "gear", "bracket", "motor housing", "bolt"] as const;
 export type PartKind = (typeof partKinds)[number];
 
-const side = 320;
+/** Pixels of a frame; the drawing has 320 units a side. */
+const side = 256;
+const units = 320;
 
 const circle = (x: number, y: number, r: number): string =>
   `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
@@ -52,7 +54,7 @@ const drawings: Readonly<Record<PartKind, Drawing>> = {
       circle(0, 0, 22) +
       "M-6 -30h12v10h-12Z",
     lines: circle(0, 0, 70) + circle(0, 0, 36),
-    material: [176, 168, 152],
+    material: [180, 180, 178],
   },
   bracket: {
     outline: `M-85 -85h58v112h112v58h-170Z${circle(-56, -54, 14)}${circle(-56, 0, 14)}${circle(0, 56, 14)}${circle(54, 56, 14)}`,
@@ -90,10 +92,10 @@ const drawings: Readonly<Record<PartKind, Drawing>> = {
         .join(""),
     material: [150, 156, 160],
   },
-  "hex nut": {
-    outline: polygon(around(6).map((turn) => [92, turn])) + circle(0, 0, 44),
-    lines: circle(0, 0, 78) + circle(0, 0, 50) + circle(0, 0, 47),
-    material: [196, 178, 128],
+  bolt: {
+    outline: "M-94 -36h40v18h144l6 6v24l-6 6h-144v18h-40l-6 -8v-56Z",
+    lines: `M-54 -36v72M-94 -14h40M-94 14h40${Array.from({ length: 13 }, (_, i) => `M${-2 + 7 * i} -18l4 36`).join("")}`,
+    material: [186, 184, 178],
   },
 };
 
@@ -102,8 +104,8 @@ function svg(kind: PartKind, rng: Rng): string {
   const { outline, lines, material } = drawings[kind];
   const turn = between(0, 360);
   const light = between(0, 360);
-  const brightness = between(0.8, 1.15);
-  const warmth = between(-12, 12);
+  const brightness = between(0.88, 1.12);
+  const warmth = between(-8, 8);
   const shade = (factor: number): string =>
     `rgb(${material.map((value, i) => Math.max(0, Math.min(255, Math.round((value + (1 - i) * warmth) * factor * brightness)))).join()})`;
   const belt = Math.round(between(52, 74) * brightness);
@@ -113,31 +115,31 @@ function svg(kind: PartKind, rng: Rng): string {
     return `M${x} ${y}l${length * Math.cos(angle)} ${length * Math.sin(angle)}`;
   }).join("");
   const dirt = Array.from(
-    { length: rng.int(7) },
+    { length: rng.int(5) },
     () =>
       `<ellipse cx="${between(-95, 95)}" cy="${between(-95, 95)}" rx="${between(2, 9)}" ry="${between(2, 6)}" fill="rgb(48,40,30)" opacity="${between(0.15, 0.5)}"/>`,
   ).join("");
-  const ribs = Array.from({ length: 16 }, (_, i) => `M0 ${i * 20 + between(-1, 1)}h${side}`).join("");
+  const ribs = Array.from({ length: 16 }, (_, i) => `M0 ${i * 20 + between(-1, 1)}h${units}`).join("");
   const place = `translate(${160 + between(-26, 26)} ${160 + between(-26, 26)}) rotate(${turn}) scale(${between(0.94, 1.08)})`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}" viewBox="0 0 ${units} ${units}">
 <defs><linearGradient id="metal" gradientTransform="rotate(${light - turn} .5 .5)">
 <stop offset="0" stop-color="${shade(0.72)}"/><stop offset=".45" stop-color="${shade(1)}"/><stop offset=".6" stop-color="${shade(1.22)}"/><stop offset="1" stop-color="${shade(0.86)}"/></linearGradient>
 <radialGradient id="lamp" cx="${between(0.2, 0.8)}" cy="${between(0.2, 0.8)}" r=".8"><stop offset="0" stop-color="white" stop-opacity="${between(0.04, 0.2)}"/><stop offset="1" stop-color="black" stop-opacity="${between(0.05, 0.25)}"/></radialGradient>
 <filter id="soft"><feGaussianBlur stdDeviation="5"/></filter><clipPath id="part"><path d="${outline}" clip-rule="evenodd"/></clipPath></defs>
-<rect width="${side}" height="${side}" fill="rgb(${belt},${belt + 6},${belt + 4})"/><path d="${ribs}" stroke="black" opacity=".16" stroke-width="3"/>
+<rect width="${units}" height="${units}" fill="rgb(${belt},${belt + 6},${belt + 4})"/><path d="${ribs}" stroke="black" opacity=".16" stroke-width="3"/>
 <g transform="translate(${dx} ${dy})"><path transform="${place}" d="${outline}" fill-rule="evenodd" opacity=".55" filter="url(#soft)"/></g>
 <g transform="${place}"><path d="${outline}" fill="url(#metal)" fill-rule="evenodd" stroke="${shade(0.5)}" stroke-width="2"/>
 <g clip-path="url(#part)" fill="none"><path d="${lines}" stroke="${shade(0.6)}" stroke-width="3"/><path d="${scratches}" stroke="white" opacity=".45"/>${dirt}</g></g>
-<rect width="${side}" height="${side}" fill="url(#lamp)"/></svg>`;
+<rect width="${units}" height="${units}" fill="url(#lamp)"/></svg>`;
 }
 
-/** One frame of a part, 320 × 320, as the bytes of a JPEG. */
+/** One frame of a part, 256 × 256 pixels, as the bytes of a JPEG. */
 export async function drawPart(kind: PartKind, rng: Rng): Promise<Uint8Array> {
   const { data } = await sharp(Buffer.from(svg(kind, rng)))
     .removeAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true });
-  const noise = 2 + 5 * rng.next();
+  const noise = 1.5 + 3 * rng.next();
   // Three uniform numbers are near enough to a normal one, and ten times as fast.
   for (let pixel = 0; pixel < data.length; pixel += 3) {
     const grain = 2 * noise * (rng.next() + rng.next() + rng.next() - 1.5);
@@ -145,6 +147,6 @@ export async function drawPart(kind: PartKind, rng: Rng): Promise<Uint8Array> {
       data[i] = Math.max(0, Math.min(255, Math.round(data[i]! + grain)));
   }
   return sharp(data, { raw: { width: side, height: side, channels: 3 } })
-    .jpeg({ quality: 78 + rng.int(18) })
+    .jpeg({ quality: 84 + rng.int(12) })
     .toBuffer();
 }
