@@ -287,6 +287,21 @@ describe("limits", () => {
     await close();
   });
 
+  it("answer 503 when too many recognitions wait, and take more when they are done", async () => {
+    const { app, encoder, close } = await testServer({ limits: { recognitions: 2 } });
+    await enrollColors(app);
+    encoder.delay = 150;
+    const image = await picture(red, 4);
+    const replies = await Promise.all(Array.from({ length: 5 }, () => recognize(app, image)));
+    const refused = replies.filter(({ statusCode }) => statusCode === 503);
+    expect(replies.filter(({ statusCode }) => statusCode === 200)).toHaveLength(2);
+    expect(refused).toHaveLength(3);
+    expect(errorOf(refused[0]!)).toMatchObject({ code: "OVERLOADED", got: "one more" });
+    expect(refused[0]!.headers["retry-after"]).toBe("1");
+    expect((await recognize(app, image)).statusCode).toBe(200);
+    await close();
+  });
+
   it("answer 503 to a recognition that takes too long, and the next one is answered", async () => {
     const { app, encoder, close } = await testServer({ limits: { recognizeMs: 60 } });
     await enrollColors(app);

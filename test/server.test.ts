@@ -162,9 +162,9 @@ describe("galleries", () => {
     });
     expect(made.statusCode).toBe(201);
     expect(body(GalleryReply, made)).toMatchObject({ name: "line-2", model: "cell-means", pending: 0 });
-    expect(
-      (await request(app, "POST", "/v1/galleries", { name: "line-2" })).statusCode,
-    ).toBeGreaterThanOrEqual(400);
+    const again = await request(app, "POST", "/v1/galleries", { name: "line-2" });
+    expect(again.statusCode).toBe(409);
+    expect(again.json().error.code).toBe("GALLERY_EXISTS");
 
     const list = (await request(app, "GET", "/v1/galleries")).json();
     expect(list.galleries.map(({ name }: { name: string }) => name)).toEqual(["line-1", "line-2"]);
@@ -212,6 +212,49 @@ describe("galleries", () => {
     const missing = await request(app, "POST", `${gallery}/rollback`, { to: 99 });
     expect(missing.statusCode).toBe(404);
     expect(missing.json().error.code).toBe("REVISION_NOT_FOUND");
+  });
+
+  it("travel as one file to another server", async () => {
+    const { app } = server;
+    await enrollColors(app);
+    const file = await request(app, "GET", `${gallery}/export`);
+    expect(file.statusCode).toBe(200);
+    expect(file.headers).toMatchObject({
+      "content-type": "application/gzip",
+      "content-disposition": 'attachment; filename="line-1.protoline"',
+      "content-length": String(file.rawPayload.length),
+    });
+    const post = (payload: Buffer, name = "copy", type = "application/gzip") =>
+      app.inject({
+        method: "POST",
+        url: `/v1/galleries/${name}/import`,
+        headers: { "content-type": type },
+        payload,
+      });
+    const altered = Buffer.from(file.rawPayload);
+    altered[200] = altered[200]! ^ 1;
+    for (const wrong of [
+      Buffer.from("no archive"),
+      Buffer.alloc(0),
+      file.rawPayload.subarray(0, 500),
+      altered,
+    ]) {
+      const reply = await post(wrong);
+      expect(reply.statusCode).toBe(422);
+      expect(reply.json().error.code).toBe("GALLERY_FILE_INVALID");
+    }
+    expect((await post(file.rawPayload, "line-1")).json().error.code).toBe("GALLERY_EXISTS");
+    expect((await post(file.rawPayload, "copy", "text/csv")).statusCode).toBe(415);
+
+    const imported = await post(file.rawPayload);
+    expect(imported.statusCode).toBe(201);
+    const { head } = body(GalleryReply, imported);
+    expect(head.hash).toBe((await server.store.gallery("line-1")).head.hash);
+    expect((await recognize(app, await picture(red, 9), {}, "copy")).json()).toMatchObject({
+      label: "red",
+      gallery: "copy",
+    });
+    expect((await request(app, "GET", "/v1/galleries/none/export")).statusCode).toBe(404);
   });
 
   it("follow what another process does to the store", async () => {

@@ -67,6 +67,7 @@ export const errorTable = {
   CONTENT_TYPE_UNSUPPORTED: { status: 415, title: "The content type of the request is not supported" },
   HEADERS_TOO_LARGE: { status: 431, title: "The address and headers of the request are larger than the limit" },
   REQUEST_TIMEOUT: { status: 408, title: "The request did not arrive in time" },
+  OVERLOADED: { status: 503, title: "The server has more to do than it can" },
   TIMED_OUT: { status: 503, title: "The answer took longer than the limit" },
   LISTEN_FAILED: { status: 503, title: "The server cannot listen there" },
   // cli

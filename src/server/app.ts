@@ -23,6 +23,7 @@ import { enrollRoutes } from "./routes/enroll.ts";
 import { galleryRoutes } from "./routes/galleries.ts";
 import { recognizeRoutes } from "./routes/recognize.ts";
 import { metricsRoute, systemRoutes } from "./routes/system.ts";
+import { transferRoutes } from "./routes/transfer.ts";
 
 export interface ServerOptions {
   /** Holds galleries and API keys. The caller closes it, after the server. */
@@ -118,12 +119,17 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.register(async (scope) => {
     const guarded = scope.withTypeProvider<TypeBoxTypeProvider>();
     guard(guarded, app.keyring);
-    acceptImages(guarded, limits);
-    recognizeRoutes(guarded, context);
-    enrollRoutes(guarded, context);
-    galleryRoutes(guarded, context);
-    classRoutes(guarded, context);
-    metricsRoute(guarded, context);
+    // Bodies of bytes are images here, and streams of any length there.
+    guarded.register(async (inner) => transferRoutes(inner.withTypeProvider<TypeBoxTypeProvider>(), context));
+    guarded.register(async (inner) => {
+      const routes = inner.withTypeProvider<TypeBoxTypeProvider>();
+      acceptImages(routes, limits);
+      recognizeRoutes(routes, context);
+      enrollRoutes(routes, context);
+      galleryRoutes(routes, context);
+      classRoutes(routes, context);
+      metricsRoute(routes, context);
+    });
   });
 
   let following: NodeJS.Timeout | undefined;

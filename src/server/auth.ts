@@ -48,7 +48,7 @@ function requireLocal(request: FastifyRequest): void {
     throw new ProtolineError("UNAUTHORIZED", {
       expected: "a request from this machine itself, as the server has no API keys",
       got: proxied ? "one through a proxy" : `one from ${quote(remoteAddress)}`,
-      todo: "Create an API key on the server first.",
+      todo: "Create an API key on the server first, with protoline keys create NAME.",
     });
   const hostName = (value: string): string => value.replace(/^[a-z]+:\/\//i, "").replace(/:\d*$/, "");
   for (const [name, value] of [

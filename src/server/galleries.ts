@@ -41,7 +41,7 @@ export function createGalleries(
   };
 
   const changed = async (gallery: string): Promise<void> => {
-    const recognizer = await open.get(gallery);
+    const recognizer = await open.get(gallery)?.catch(() => undefined);
     if (recognizer) metrics.revision(gallery, await recognizer.refresh());
   };
 

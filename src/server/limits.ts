@@ -14,6 +14,8 @@ export interface ServerLimits {
   readonly files: number;
   /** Requests a minute by one API key, or by one address where no key is used. Default 6000. */
   readonly requestsPerMinute: number;
+  /** Recognition requests that run or wait at a time. Default 512. */
+  readonly recognitions: number;
   /** Milliseconds in which a recognition must be answered, whatever the number of its images. Default 30 000. */
   readonly recognizeMs: number;
   /** Milliseconds in which a request must have arrived whole. Default 60 000. */
@@ -35,6 +37,7 @@ const defaults: ServerLimits = {
   importBytes: 2 ** 30,
   files: 100,
   requestsPerMinute: 6000,
+  recognitions: 512,
   recognizeMs: 30_000,
   requestMs: 60_000,
   idleMs: 120_000,

@@ -30,7 +30,7 @@ export async function listen(
     throw new ProtolineError("UNAUTHORIZED", {
       expected: `an API key in the store before others can reach the server on ${quote(host)}`,
       got: "none",
-      todo: "Create a key, or listen on 127.0.0.1.",
+      todo: "Create one with protoline keys create NAME, or listen on 127.0.0.1.",
     });
   try {
     return await app.listen({ host, port });

@@ -50,7 +50,12 @@ const imageBody = {
   },
 };
 const archiveBody = {
-  content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } },
+  content: Object.fromEntries(
+    ["application/gzip", "application/octet-stream"].map((type) => [
+      type,
+      { schema: { type: "string", format: "binary" } },
+    ]),
+  ),
 };
 
 /** The page of swagger-ui: its own files and its inline styles, and nothing from elsewhere. */

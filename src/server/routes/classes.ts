@@ -1,6 +1,6 @@
 import Type from "typebox";
 import { ProtolineError, quote } from "../../core/index.ts";
-import type { ClassStatistics } from "../../store/store.ts";
+import { type ClassStatistics, checkLabel } from "../../store/index.ts";
 import { who } from "../auth.ts";
 import type { App, Context } from "../context.ts";
 import { replies } from "../openapi.ts";
@@ -130,12 +130,13 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
       },
     },
     async (request): Promise<SamplesReply> => {
-      const { label, revision } = request.query;
+      const { revision } = request.query;
+      const wanted = request.query.label === undefined ? null : checkLabel(request.query.label);
       const snapshot = await store.snapshot(request.params.gallery, revision);
       return {
         revision: snapshot.revision.number,
         samples: snapshot.samples
-          .filter((sample) => label === undefined || sample.label === label.normalize("NFC"))
+          .filter((sample) => wanted === null || sample.label === wanted)
           .map(({ id, label, origin, contentHash, time, who }) => ({
             id,
             label,
@@ -191,7 +192,6 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
         });
       return reply
         .type(showable.test(image.type) ? image.type : "application/octet-stream")
-        .header("cross-origin-resource-policy", "same-origin")
         .send(Buffer.from(image.bytes.buffer, image.bytes.byteOffset, image.bytes.byteLength));
     },
   );

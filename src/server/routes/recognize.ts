@@ -41,6 +41,10 @@ export function recognizeRoutes(app: App, { galleries, metrics, limits }: Contex
     metrics.rejected(error.code);
     return error;
   };
+  let running = 0;
+  const finished = (): void => {
+    running--;
+  };
   const answered = (answer: Recognition): Recognition => {
     metrics.recognized(answer);
     return answer;
@@ -67,7 +71,17 @@ export function recognizeRoutes(app: App, { galleries, metrics, limits }: Contex
       const recognizer = await galleries.recognizer(request.params.gallery);
       const options = { topK: request.query.topK, ...parseRegion(request.query.region) };
       const images = uploads.flatMap((upload) => ("bytes" in upload ? [upload.bytes] : []));
-      const answers = await within(limits.recognizeMs, recognizer.recognizeBatch(images, options));
+      if (running >= limits.recognitions)
+        throw new ProtolineError("OVERLOADED", {
+          expected: `at most ${limits.recognitions} recognitions at a time`,
+          got: "one more",
+          todo: "Try again in a moment, or send the next frame instead.",
+        });
+      running++;
+      const work = recognizer.recognizeBatch(images, options);
+      // Also when the answer comes too late: until then the machine is busy with it.
+      work.then(finished, finished);
+      const answers = await within(limits.recognizeMs, work);
       if (!request.isMultipart()) {
         const [answer] = answers;
         if (answer instanceof Error) throw rejected(answer);
