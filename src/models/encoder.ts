@@ -8,7 +8,7 @@ import type { ModelSources } from "./sources.ts";
 import type { Encoder, Manifest } from "./types.ts";
 
 export interface EncoderOptions extends SessionOptions {
-  /** Where models are kept. Default: the working directory's user, see {@link ModelSources}. */
+  /** Where models are kept. Default: from the environment, see {@link modelSources}. */
   readonly sources?: ModelSources;
 }
 
@@ -16,7 +16,7 @@ export interface EncoderOptions extends SessionOptions {
  * Pictures of one run. The runtime computes on the JavaScript thread, and others get their turn between runs, so this
  * bounds both memory and how long one caller holds up the next.
  */
-const batch = 4;
+const maxBatch = 4;
 
 /**
  * Opens an encoder: the built-in `scattering`, a zoo model that is in the cache or in a mirror folder, an imported
@@ -36,6 +36,8 @@ export async function encoderOf({ manifest, model }: Bundle, options: SessionOpt
   const length = shape.reduce((product, n) => product * n, 1);
   const dim = manifest.embeddingDim;
   const underWay = new Set<Promise<unknown>>();
+  // Many models are exported for a batch of one.
+  const batch = session.inputs.some(({ shape }) => shape[0] === 1) ? 1 : maxBatch;
 
   async function run(inputs: readonly Float32Array[]): Promise<Embeddings> {
     const result = new Float32Array(inputs.length * dim);

@@ -1,25 +1,47 @@
-import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ProtolineError, quote } from "../core/index.ts";
-import type { Bundle } from "./bundle.ts";
+import { type Bundle, readBundle, sha256 } from "./bundle.ts";
 import { scatteringBundle } from "./scattering.ts";
 import { isUrl, type ModelSources, modelSources } from "./sources.ts";
-import { type ZooRow, zoo, zooManifest, zooRow } from "./zoo.ts";
+import { type ZooRow, zooManifest, zooRow } from "./zoo.ts";
 
-/** The bundle behind a name or path, without any download. Throws MODEL_NOT_FOUND, MODEL_HASH_MISMATCH. */
+/** Where a bundle came from. */
+export type Place = "built in" | "cache" | "mirror" | "imported" | "path";
+
+export interface Found extends Bundle {
+  readonly place: Place;
+  /** Path of the file or folder, or `null` for what is built in. */
+  readonly path: string | null;
+}
+
+/**
+ * The bundle behind a name or path, without any download. A name is looked up among the built-in model, the zoo and
+ * the imported models, in that order; what is none of them is a path.
+ * Throws MODEL_NOT_FOUND, MODEL_HASH_MISMATCH, BUNDLE_INVALID.
+ */
 export async function findBundle(
   nameOrPath: string,
   sources: ModelSources = modelSources(process.env),
-): Promise<Bundle> {
-  if (nameOrPath === "scattering") return scatteringBundle();
+): Promise<Found> {
+  if (nameOrPath === "scattering") return { ...scatteringBundle(), place: "built in", path: null };
   const row = zooRow(nameOrPath);
   if (row) return zooBundle(row, sources);
+  const imported = importedPath(nameOrPath, sources);
+  if (imported && existsSync(imported))
+    return { ...(await readBundle(imported)), place: "imported", path: imported };
+  if (existsSync(nameOrPath)) return { ...(await readBundle(nameOrPath)), place: "path", path: nameOrPath };
   throw new ProtolineError("MODEL_NOT_FOUND", {
-    expected: `one of scattering, ${zoo.map(({ name }) => name).join(", ")}, or the path of a bundle`,
+    expected: "the name of a model, or the path of a bundle",
     got: quote(nameOrPath),
-    todo: "Run `protoline models list`.",
+    todo: "Run `protoline models list` to see the names.",
   });
+}
+
+/** Folder of the imported model `name` in the cache, or `null` for what can be no name. */
+export function importedPath(name: string, { cache }: ModelSources): string | null {
+  return /^[a-z0-9][a-z0-9-]{0,63}$/.test(name) ? join(cache, name) : null;
 }
 
 /**
@@ -30,7 +52,7 @@ export async function defaultModel(
   sources: ModelSources = modelSources(process.env),
 ): Promise<{ readonly model: string; readonly why: string }> {
   const best = zooRow("mobilenet-v1")!;
-  if (await findFile(best, sources))
+  if (await findZooFile(best, sources))
     return { model: best.name, why: `Using ${best.name}, the most accurate model that is on this machine.` };
   return {
     model: "scattering",
@@ -38,33 +60,38 @@ export async function defaultModel(
   };
 }
 
-/** Path and content of a zoo model's file, from the cache or else from a mirror folder; `null` where neither has it. */
-async function findFile(
+/** A zoo model's file, from the cache or else from a mirror folder; `null` where neither has it. */
+export async function findZooFile(
   row: ZooRow,
   { cache, mirror }: ModelSources,
-): Promise<{ readonly path: string; readonly bytes: Uint8Array } | null> {
-  for (const folder of mirror && !isUrl(mirror) ? [cache, mirror] : [cache]) {
+): Promise<{ readonly path: string; readonly place: Place; readonly bytes: Uint8Array } | null> {
+  const places: [Place, string | null][] = [
+    ["cache", cache],
+    ["mirror", mirror && !isUrl(mirror) ? mirror : null],
+  ];
+  for (const [place, folder] of places) {
+    if (!folder) continue;
     const path = join(folder, row.file);
     const bytes = await readFile(path).catch(() => null);
-    if (bytes) return { path, bytes };
+    if (bytes) return { path, place, bytes };
   }
   return null;
 }
 
-async function zooBundle(row: ZooRow, sources: ModelSources): Promise<Bundle> {
-  const found = await findFile(row, sources);
+async function zooBundle(row: ZooRow, sources: ModelSources): Promise<Found> {
+  const found = await findZooFile(row, sources);
   if (!found)
     throw new ProtolineError("MODEL_NOT_FOUND", {
       expected: `${row.file} in the cache or in a mirror folder`,
       got: "neither holds it",
       todo: `Run \`protoline models pull ${row.name}\`, or use the built-in model \`scattering\`.`,
     });
-  const got = createHash("sha256").update(found.bytes).digest("hex");
+  const got = sha256(found.bytes);
   if (got !== row.sha256)
     throw new ProtolineError("MODEL_HASH_MISMATCH", {
       expected: `SHA-256 ${row.sha256} for ${row.file}`,
       got: `${got} in ${quote(found.path)}`,
       todo: `Delete the file and run \`protoline models pull ${row.name}\`.`,
     });
-  return { manifest: zooManifest(row), model: found.bytes };
+  return { manifest: zooManifest(row), model: found.bytes, place: found.place, path: found.path };
 }

@@ -1,7 +1,11 @@
-export type { Bundle } from "./bundle.ts";
+export { type Bundle, manifestKey, readBundle, writeBundle } from "./bundle.ts";
 export { type EncoderOptions, encoderOf, modelHash, openEncoder } from "./encoder.ts";
-export { defaultModel } from "./find.ts";
+export { defaultModel, type Found, findBundle, importedPath, type Place } from "./find.ts";
+export { type ImportOptions, importModel } from "./import.ts";
+export { type ListedModel, listModels, type ModelInfo, modelInfo } from "./info.ts";
+export { parseManifest } from "./manifest.ts";
+export { type Pulled, type PullOptions, pullModel } from "./pull.ts";
 export { scatteringBundle } from "./scattering.ts";
 export { type ModelSources, modelSources } from "./sources.ts";
 export type { Encoder, Manifest, Provenance } from "./types.ts";
-export { noPriors, startingDecision, type ZooRow, zoo, zooRow } from "./zoo.ts";
+export { type ZooRow, zoo, zooRow } from "./zoo.ts";

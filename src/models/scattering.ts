@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
+import { defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import { type Attribute, type Graph, type Node, type Tensor, tensor } from "../graph/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
-import type { Bundle } from "./bundle.ts";
-import { noPriors, startingDecision } from "./zoo.ts";
+import { type Bundle, sha256 } from "./bundle.ts";
 
 /**
  * The built-in encoder: a wavelet scattering transform (Mallat, "Group Invariant Scattering", CPAM 2012; Bruna and
@@ -199,7 +198,7 @@ export function scatteringBundle(): Bundle {
       format: 1,
       name: "scattering",
       version: "1",
-      model: { sha256: createHash("sha256").update(model).digest("hex"), bytes: model.length },
+      model: { sha256: sha256(model), bytes: model.length },
       input: "image",
       output: "embedding",
       embeddingDim: 2 * channels,
@@ -215,8 +214,8 @@ export function scatteringBundle(): Bundle {
         standardize: "none",
       },
       // The numbers are logarithms already: a power would only distort them.
-      decision: { ...startingDecision, transform: { ...startingDecision.transform, power: null } },
-      priors: { ...noPriors, baseMean: null },
+      decision: { ...defaultDecision, transform: { ...defaultDecision.transform, power: null } },
+      priors: { ...defaultPriors, baseMean: null },
       provenance: {
         origin: "built in: wavelet scattering, computed from formulas",
         license: "Apache-2.0",

@@ -1,5 +1,5 @@
 import type { Preprocess } from "../data/types.ts";
-import type { DecisionPriors, DecisionSpec } from "../fewshot/types.ts";
+import { defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import type { Manifest } from "./types.ts";
 
 /** A published backbone: everything of its manifest, and where its file is found. */
@@ -14,20 +14,6 @@ export interface ZooRow extends Omit<Manifest, "format" | "model"> {
   /** Public address of exactly these bytes, or `null` where there is none. */
   readonly address: string | null;
 }
-
-/**
- * What a gallery starts with when its bundle says nothing else: ridge prototypes on centred power-transformed
- * embeddings, the best on average of those measured (`tune` chooses again on the gallery's own pictures).
- */
-export const startingDecision: DecisionSpec = {
-  views: { support: [], query: [] },
-  transform: { power: 0.5, normalize: true, center: "gallery" },
-  head: { kind: "ridge", lambda: 0.3, projection: null },
-  openSet: { score: "cosine", falseRejectRate: 0.05 },
-  ambiguity: { margin: 0.1 },
-};
-
-export const noPriors: DecisionPriors = { baseMean: null, temperature: 0.1, thresholds: [] };
 
 /** Whole picture stretched to 224 px, RGB; `mean` and `std` in units of a 0 … 255 pixel. */
 function stretched224(mean: readonly number[], std: readonly number[]): Preprocess {
@@ -59,8 +45,8 @@ export const zoo: readonly ZooRow[] = [
     embeddingDim: 1024,
     pooling: "none",
     preprocess: stretched224([128, 128, 128], [128, 128, 128]),
-    decision: startingDecision,
-    priors: { ...noPriors, baseMean: null },
+    decision: defaultDecision,
+    priors: { ...defaultPriors, baseMean: null },
     provenance: {
       origin:
         "google-coral/test_data mobilenet_v1_1.0_224_quant_embedding_extractor.tflite, uint8 weights written out as float32",
@@ -81,8 +67,8 @@ export const zoo: readonly ZooRow[] = [
     embeddingDim: 1280,
     pooling: "none",
     preprocess: imagenet,
-    decision: startingDecision,
-    priors: { ...noPriors, baseMean: null },
+    decision: defaultDecision,
+    priors: { ...defaultPriors, baseMean: null },
     provenance: {
       origin: "ONNX model zoo weights as kept in BruceDai/test-data, cut at the embedding",
       license: "Apache-2.0",
@@ -102,8 +88,8 @@ export const zoo: readonly ZooRow[] = [
     embeddingDim: 576,
     pooling: "none",
     preprocess: imagenet,
-    decision: startingDecision,
-    priors: { ...noPriors, baseMean: null },
+    decision: defaultDecision,
+    priors: { ...defaultPriors, baseMean: null },
     provenance: {
       origin:
         "torchvision DEFAULT weights as kept in swimleftproducts/seedo, weights moved into the one file",
