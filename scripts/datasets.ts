@@ -1,0 +1,84 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { groupByFileName, listClasses } from "../src/data/index.ts";
+import type { ViewKind } from "../src/fewshot/index.ts";
+import { openEncoder } from "../src/models/index.ts";
+import { type EmbeddedDataset, embedDataset } from "../src/train/index.ts";
+import { unzip } from "./zip.ts";
+
+/** The three sets beside the checkout, and the mirror of backbones. */
+const shared = fileURLToPath(new URL("../../shared", import.meta.url));
+const cache = fileURLToPath(new URL("../node_modules/.cache/protoline-results", import.meta.url));
+
+export const datasets = ["X-SDD", "coins", "CIFAR-FS test"] as const;
+export type DatasetName = (typeof datasets)[number];
+
+export interface Loaded extends EmbeddedDataset {
+  readonly name: DatasetName;
+  /** What keeps pictures apart between support and query. */
+  readonly groups?: (origin: string) => string;
+}
+
+/** Pictures a class whose views are embedded; CIFAR-FS has 600, and eight views of all are 96,000 forward passes. */
+export const cifarImagesWithViews = 100;
+
+/** A data set through a backbone; from the cache of these scripts where it has been there before. */
+export async function load(
+  name: DatasetName,
+  model: string,
+  views: readonly ViewKind[] = [],
+): Promise<Loaded> {
+  const { classes } = await listClasses(await folderOf(name));
+  const some =
+    name === "CIFAR-FS test" && views.length > 0
+      ? classes.map(({ label, images }) => ({ label, images: images.slice(0, cifarImagesWithViews) }))
+      : classes;
+  const mirror = process.env.PROTOLINE_MIRROR ?? join(shared, "models");
+  const encoder = await openEncoder(model, { sources: { cache: join(cache, "models"), mirror } });
+  try {
+    const embedded = await embedDataset(some, encoder, {
+      views,
+      cacheDir: join(cache, "embeddings"),
+      onProgress: ({ done, total, cached }) => {
+        if (process.stderr.isTTY || done === total)
+          process.stderr.write(`\r${name}, ${model}: ${done} of ${total} pictures, ${cached} known`);
+      },
+    });
+    process.stderr.write("\n");
+    if (embedded.rejected.length > 0) throw new Error(JSON.stringify(embedded.rejected[0]));
+    return { ...embedded, name, ...(name === "coins" && { groups: photograph }) };
+  } finally {
+    await encoder.close();
+  }
+}
+
+/** A coin's file name is class, photograph, crop: `10c__IMG_4187_11.jpg`. */
+const photograph = (origin: string): string => groupByFileName(origin, /__(.+)_\d+\.\w+$/);
+
+async function folderOf(name: DatasetName): Promise<string> {
+  if (name === "X-SDD") return join(shared, "datasets/x-sdd/images");
+  if (name === "coins") return join(shared, "datasets/coins/images");
+  const folder = join(cache, "cifar-fs-test");
+  if (!existsSync(folder)) await extractCifar(folder);
+  return folder;
+}
+
+/** The 20 test classes as a folder a class; whole or not at all. */
+async function extractCifar(folder: string): Promise<void> {
+  const source = join(shared, "datasets/cifar-fs");
+  const split = await readFile(join(source, "splits/bertinetto/test.txt"), "utf8");
+  const test = new Set(split.split(/\s+/).filter((label) => label !== ""));
+  const partial = `${folder}.partial`;
+  await rm(partial, { recursive: true, force: true });
+  const classOf = (name: string) => basename(dirname(name));
+  for (const { name, bytes } of unzip(
+    join(source, "cifar100.zip"),
+    (name) => name.endsWith(".png") && test.has(classOf(name)),
+  )) {
+    await mkdir(join(partial, classOf(name)), { recursive: true });
+    await writeFile(join(partial, classOf(name), basename(name)), bytes);
+  }
+  await rename(partial, folder);
+}
