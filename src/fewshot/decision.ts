@@ -1,244 +1,158 @@
 import { type Embeddings, ProtolineError, row } from "../core/index.ts";
-import { confidences, fitTemperature, type LeftOut } from "./confidence.ts";
-import { mahalanobisScorer } from "./heads/mahalanobis.ts";
-import { prototypeScorer } from "./heads/prototype.ts";
-import { type RidgeScorer, ridgeScorer } from "./heads/ridge.ts";
-import type { Scorer } from "./heads/scorer.ts";
+import { confidences } from "./confidence.ts";
+import {
+  averageRows,
+  type Calibrated,
+  calibrate,
+  calibratesExactly,
+  centerOf,
+  makeScorers,
+  type Scorers,
+} from "./fit.ts";
+import type { RidgeScorer } from "./heads/ridge.ts";
 import type { Vector } from "./linalg.ts";
-import { classThresholds, type Threshold } from "./openset.ts";
-import { mean } from "./prototypes.ts";
-import { addRows, type ClassRows, checkSupport, removeRows } from "./samples.ts";
+import { addRows, type ClassRows, checkSupport, pickViews, removeRows } from "./samples.ts";
 import { checkSpec } from "./spec.ts";
 import { centerAndScale, checkFinite, powerAndScale } from "./transforms.ts";
-import type {
-  Candidate,
-  Decided,
-  DecisionPriors,
-  DecisionSpec,
-  FittedDecision,
-  HeadSpec,
-  OpenSetSpec,
-  Support,
-} from "./types.ts";
+import type { Candidate, Decided, DecisionPriors, DecisionSpec, FittedDecision, Support } from "./types.ts";
 
 /**
- * Fits a decision to a gallery's support. Throws GALLERY_EMPTY for no rows, DIMENSION_MISMATCH, NOT_FINITE, and
- * INVALID_ARGUMENT for a spec that does not make sense.
+ * Fits a decision to a gallery's support. Where the spec has no support views, only the first row of each group is
+ * used. Throws GALLERY_EMPTY for no rows, DIMENSION_MISMATCH, NOT_FINITE (with the row), and INVALID_ARGUMENT for a
+ * spec that does not make sense.
  */
 export function fitDecision<Label>(
   support: Support<Label>,
   spec: DecisionSpec,
   priors: DecisionPriors,
 ): FittedDecision<Label> {
-  checkSpec(spec, priors, support.embeddings.dim);
-  checkSupport(support, support.embeddings.dim);
-  return build(addRows([], support, spec.transform), support.embeddings.dim, spec, priors, null);
+  const { dim } = support.embeddings;
+  checkSpec(spec, priors, dim);
+  checkSupport(support, dim);
+  const classes = addRows([], pickViews(support, spec), spec.transform);
+  return build({ classes, dim, spec, priors }, null, null);
 }
 
-/** Multiplications that fitting temperature and thresholds may take before it goes on with a part of the pictures. */
-const workLimit = 5e7;
+interface Gallery<Label> {
+  readonly classes: readonly ClassRows<Label>[];
+  readonly dim: number;
+  readonly spec: DecisionSpec;
+  readonly priors: DecisionPriors;
+}
+
+/** A calibration that a big gallery goes on with while few of its pictures have changed. */
+interface Carried<Label> {
+  readonly calibrated: Calibrated;
+  readonly labels: readonly Label[];
+  /** Pictures when it was made, and rows changed since. */
+  readonly pictures: number;
+  readonly changed: number;
+}
+
+/** Share of changed rows from which a big gallery is calibrated anew. */
+const recalibrateShare = 0.05;
+
+interface Fit extends Scorers, Calibrated {}
 
 function build<Label>(
-  classes: readonly ClassRows<Label>[],
-  dim: number,
-  spec: DecisionSpec,
-  priors: DecisionPriors,
+  gallery: Gallery<Label>,
   ridge: RidgeScorer | null,
+  carried: Carried<Label> | null,
 ): FittedDecision<Label> {
+  const { classes, dim, spec, priors } = gallery;
   if (classes.length === 0)
     throw new ProtolineError("GALLERY_EMPTY", {
       expected: "at least one class with one picture",
       got: "none",
       todo: "Enroll some pictures first.",
     });
-  const fitAt = (center: Vector | null) => fitScorers(classes, dim, spec, priors, center, ridge);
-  const gallery = fitAt(galleryCenter(classes, dim, spec, priors));
-  let running: { readonly mean: Float32Array; readonly fit: Fit } | null = null;
+  const labels = classes.map((c) => c.label);
+  const pictures = classes.reduce((sum, c) => sum + c.pictures.length, 0);
+  const scorers = makeScorers(classes, dim, spec, centerOf(classes, dim, spec.transform, priors), ridge);
+  const keep =
+    carried !== null &&
+    carried.changed <= recalibrateShare * carried.pictures &&
+    !calibratesExactly(classes, scorers);
+  const calibrated = keep ? carryOver(carried, labels) : calibrate(classes, spec, priors, scorers);
+  const kept: Carried<Label> = keep
+    ? { ...carried, calibrated, labels }
+    : { calibrated, labels, pictures, changed: 0 };
+  const fitted: Fit = { ...scorers, ...calibrated };
+
+  let running: { readonly mean: Float32Array; readonly at: Fit } | null = null;
   const fitFor = (runningMean: Float32Array | undefined): Fit => {
-    if (spec.transform.center !== "running" || !runningMean) return gallery;
+    if (spec.transform.center !== "running" || !runningMean) return fitted;
     checkDim(runningMean.length, dim, "the running mean");
     if (!running || running.mean.some((v, i) => v !== runningMean[i])) {
       checkFinite(runningMean, 0);
-      running = { mean: Float32Array.from(runningMean), fit: fitAt(runningMean) };
+      const mean = Float32Array.from(runningMean);
+      const moved = makeScorers(classes, dim, spec, mean, scorers.ridge);
+      running = { mean, at: { ...moved, ...calibrate(classes, spec, priors, moved) } };
     }
-    return running.fit;
+    return running.at;
   };
-  const labels = classes.map((c) => c.label);
   const byLabel = <T>(values: readonly T[]): Map<Label, T> => new Map(labels.map((l, c) => [l, values[c]!]));
 
   return {
     spec,
     dim,
     labels,
-    temperature: gallery.temperature,
-    thresholds: byLabel(gallery.thresholds.map((t) => t.threshold)),
-    thresholdSources: byLabel(gallery.thresholds.map((t) => t.source)),
+    temperature: calibrated.temperature,
+    thresholds: byLabel(calibrated.thresholds.map((t) => t.threshold)),
+    thresholdSources: byLabel(calibrated.thresholds.map((t) => t.source)),
     transform: (raw, runningMean) => {
       checkDim(raw.length, dim, "the embedding");
       checkFinite(raw, 0);
-      return centerAndScale(powerAndScale(raw, spec.transform), spec.transform, fitFor(runningMean).center);
+      const center: Vector | null =
+        spec.transform.center === "running" && runningMean ? runningMean : scorers.center;
+      return centerAndScale(powerAndScale(raw, spec.transform), spec.transform, center);
     },
-    decide: (views, options = {}) =>
-      decide(labels, dim, spec, fitFor(options.runningMean), views, options.topK),
-    update: ({ add, remove }) => {
-      if (add) checkSupport(add, dim);
-      if (remove) checkSupport(remove, dim);
-      const cut = remove ? removeRows(classes, remove) : { classes: [...classes], removed: [] };
-      const next = add ? addRows(cut.classes, add, spec.transform) : cut.classes;
-      const before = new Map(labels.map((l, c) => [l, c]));
-      const after = new Map(next.map((c, i) => [c.label, i]));
-      const beforeAdd = new Map(cut.classes.map((c) => [c.label, c.rows.length]));
-      const updated =
-        gallery.ridge && next.length > 0
-          ? gallery.ridge.update({
-              classes: next,
-              from: next.map((c) => before.get(c.label) ?? -1),
-              removed: cut.removed.map(({ label, row: gone }) => ({ owner: before.get(label)!, row: gone })),
-              added: next.flatMap((c) =>
-                c.rows
-                  .slice(beforeAdd.get(c.label) ?? 0)
-                  .map((added) => ({ owner: after.get(c.label)!, row: added })),
-              ),
-            })
-          : null;
-      return build(next, dim, spec, priors, updated);
+    decide: (views, { topK, runningMean } = {}) =>
+      decide(labels, dim, spec, fitFor(runningMean), views, topK),
+    update: (change) => {
+      const { classes: next, ridge: head, rows } = changed(gallery, scorers.ridge, change);
+      return build({ ...gallery, classes: next }, head, { ...kept, changed: kept.changed + rows });
     },
   };
 }
 
-/** All that depends on the centre. */
-interface Fit {
-  readonly center: Vector | null;
-  readonly head: Scorer;
-  readonly openSet: Scorer;
-  readonly ridge: RidgeScorer | null;
-  readonly temperature: number;
-  readonly thresholds: readonly Threshold[];
-}
-
-function galleryMean<Label>(classes: readonly ClassRows<Label>[], dim: number): Float64Array {
-  return mean(
-    classes.map((c) => mean(c.rows, dim)),
-    dim,
-  );
-}
-
-function galleryCenter<Label>(
-  classes: readonly ClassRows<Label>[],
-  dim: number,
-  spec: DecisionSpec,
-  priors: DecisionPriors,
-): Vector | null {
-  switch (spec.transform.center) {
-    case "none":
-      return null;
-    case "base":
-      return priors.baseMean;
-    default:
-      // The mean of one class alone is that class: nothing would be left of it.
-      return classes.length > 1 ? galleryMean(classes, dim) : null;
-  }
-}
-
-function makeHead<Label>(
-  classes: readonly ClassRows<Label>[],
-  dim: number,
-  head: HeadSpec,
-  spec: DecisionSpec,
-  center: Vector | null,
-): Scorer {
-  if (head.kind === "ridge") return ridgeScorer(classes, dim, head);
-  if (head.metric === "mahalanobis") return mahalanobisScorer(classes, dim);
-  return prototypeScorer(classes, dim, head.metric, spec.transform, center);
-}
-
-function makeOpenSet<Label>(
-  classes: readonly ClassRows<Label>[],
-  dim: number,
-  openSet: OpenSetSpec,
-  spec: DecisionSpec,
-  center: Vector | null,
+/** The classes after a change, with the ridge head taken along. */
+function changed<Label>(
+  { classes, dim, spec }: Gallery<Label>,
   ridge: RidgeScorer | null,
-): Scorer {
-  switch (openSet.score) {
-    case "ridge":
-      return ridge!;
-    case "mahalanobis":
-      return mahalanobisScorer(classes, dim);
-    case "cosine":
-      return prototypeScorer(classes, dim, "cosine", spec.transform, null);
-    case "centeredCosine": {
-      const used = center ?? (classes.length > 1 ? galleryMean(classes, dim) : null);
-      return prototypeScorer(classes, dim, "cosine", spec.transform, used);
-    }
-  }
-}
-
-function fitScorers<Label>(
-  classes: readonly ClassRows<Label>[],
-  dim: number,
-  spec: DecisionSpec,
-  priors: DecisionPriors,
-  center: Vector | null,
-  known: RidgeScorer | null,
-): Fit {
-  const ridge = spec.head.kind === "ridge" ? (known ?? ridgeScorer(classes, dim, spec.head)) : null;
-  const head = ridge ?? makeHead(classes, dim, spec.head, spec, center);
-  const openSet = makeOpenSet(classes, dim, spec.openSet, spec, center, ridge);
-  const leftOut = leaveOut(classes, dim, head, spec.views.query.length > 0);
-  const own = leaveOut(classes, dim, openSet, spec.views.query.length > 0);
-  const scores = classes.map((_, c) => own.filter((o) => o.owner === c).map((o) => o.distances[c]!));
-  const prior = (pictures: number): number | null => {
-    const same = priors.thresholds.filter(
-      (t) =>
-        t.score === spec.openSet.score && Math.abs(t.falseRejectRate - spec.openSet.falseRejectRate) < 1e-9,
-    );
-    const nearest = same.sort((a, b) => Math.abs(a.shot - pictures) - Math.abs(b.shot - pictures))[0];
-    return nearest ? nearest.threshold : null;
-  };
+  { add, remove }: { readonly add?: Support<Label>; readonly remove?: Support<Label> },
+): { readonly classes: ClassRows<Label>[]; readonly ridge: RidgeScorer | null; readonly rows: number } {
+  if (add) checkSupport(add, dim);
+  if (remove) checkSupport(remove, dim);
+  const cut = remove ? removeRows(classes, pickViews(remove, spec)) : { classes: [...classes], removed: [] };
+  const next = add ? addRows(cut.classes, pickViews(add, spec), spec.transform) : cut.classes;
+  const before = new Map(classes.map((c, i) => [c.label, i]));
+  const left = new Map(cut.classes.map((c) => [c.label, c.rows.length]));
+  const added = next.flatMap((c, owner) =>
+    c.rows.length === left.get(c.label)
+      ? []
+      : c.rows.slice(left.get(c.label) ?? 0).map((z) => ({ owner, row: z })),
+  );
+  const removed = cut.removed.map(({ label, row: z }) => ({ owner: before.get(label)!, row: z }));
   return {
-    center,
-    head,
-    openSet,
-    ridge,
-    temperature: fitTemperature(leftOut, priors.temperature),
-    thresholds: classThresholds(
-      scores,
-      spec.openSet.falseRejectRate,
-      prior,
-      classes.map((c) => c.pictures.length),
-    ),
+    classes: next,
+    ridge:
+      ridge && next.length > 0
+        ? ridge.update({ classes: next, from: next.map((c) => before.get(c.label) ?? -1), removed, added })
+        : null,
+    rows: added.length + removed.length,
   };
 }
 
-/** The left-out distances of the gallery's own pictures; of classes that have another picture. */
-export function leaveOut<Label>(
-  classes: readonly ClassRows<Label>[],
-  dim: number,
-  scorer: Scorer,
-  averageViews: boolean,
-): LeftOut[] {
-  const total = classes.reduce((sum, c) => sum + c.pictures.length, 0);
-  const affordable = Math.max(classes.length, Math.floor(workLimit / (classes.length * dim)));
-  // Every `stride`-th picture, counted through the classes, so that each class gives its share.
-  const stride = Math.max(1, Math.ceil(total / affordable));
-  const out: LeftOut[] = [];
-  let counter = 0;
-  classes.forEach((c, owner) => {
-    if (c.pictures.length < 2) return;
-    for (const picture of c.pictures) {
-      if (counter++ % stride !== 0) continue;
-      const rows = scorer.leaveOut(owner, picture);
-      out.push({ owner, distances: averageViews ? average(rows) : rows[0]! });
-    }
-  });
-  return out;
-}
-
-function average(rows: readonly Float64Array[]): Float64Array {
-  const out = new Float64Array(rows[0]!.length);
-  for (const r of rows) for (let i = 0; i < out.length; i++) out[i]! += r[i]! / rows.length;
-  return out;
+/** New classes take the mean threshold of the others until the next calibration. */
+function carryOver<Label>({ calibrated, labels }: Carried<Label>, next: readonly Label[]): Calibrated {
+  const known = new Map(labels.map((l, c) => [l, calibrated.thresholds[c]!]));
+  const thresholds = calibrated.thresholds.map((t) => t.threshold);
+  const mean = thresholds.reduce((sum, t) => sum + t / thresholds.length, 0);
+  return {
+    temperature: calibrated.temperature,
+    thresholds: next.map((l) => known.get(l) ?? { threshold: mean, source: "others" }),
+  };
 }
 
 function checkDim(got: number, dim: number, what: string): void {
@@ -269,25 +183,37 @@ function decide<Label>(
     checkFinite(row(views, i), i);
     return powerAndScale(row(views, i), spec.transform);
   });
-  const heads = average(seen.map((z) => fit.head.distances(z)));
-  const distances = fit.openSet === fit.head ? heads : average(seen.map((z) => fit.openSet.distances(z)));
+  const heads = averageRows(seen.map((z) => fit.head.distances(z)));
+  const distances = fit.openSet === fit.head ? heads : averageRows(seen.map((z) => fit.openSet.distances(z)));
   const confidence = confidences(heads, fit.temperature);
-  const order = Array.from(labels, (_, c) => c).sort(
-    (a, b) => heads[a]! - heads[b]! || distances[a]! - distances[b]!,
-  );
-  const all = order.map(
-    (c): Candidate<Label> => ({
-      label: labels[c]!,
-      confidence: confidence[c]!,
-      distance: distances[c]!,
-      threshold: fit.thresholds[c]!.threshold,
-    }),
-  );
+  const all = labels
+    .map(
+      (label, c): Candidate<Label> => ({
+        label,
+        confidence: confidence[c]!,
+        distance: distances[c]!,
+        threshold: fit.thresholds[c]!.threshold,
+      }),
+    )
+    .sort((a, b) => b.confidence - a.confidence || a.distance - b.distance);
   const candidates = all.slice(0, Math.max(1, topK));
+  // The same rule that the thresholds are calibrated for: unknown is what no class accepts.
+  if (all.every((c) => c.distance > c.threshold)) return { kind: "unknown", candidates };
   const best = all[0]!;
-  if (best.distance > best.threshold) return { kind: "unknown", candidates };
   const second = all[1];
-  if (second && best.confidence - second.confidence < spec.ambiguity.margin)
-    return { kind: "ambiguous", candidates };
+  const close = second !== undefined && best.confidence - second.confidence < spec.ambiguity.margin;
+  // The head names a class that the distance rules out, while another accepts: they contradict each other.
+  if (close || best.distance > best.threshold) return { kind: "ambiguous", candidates };
   return { kind: "known", label: best.label, candidates };
+}
+
+/**
+ * How unlike all known classes a frame is: by how much its distance exceeds the threshold of the class that comes
+ * nearest to accepting it, above 0 exactly for `unknown`. For AUROC and its like. Needs the answer with all candidates.
+ */
+export function novelty<Label>(decided: Decided<Label>): number {
+  return decided.candidates.reduce(
+    (least, c) => Math.min(least, c.distance - c.threshold),
+    Number.POSITIVE_INFINITY,
+  );
 }

@@ -4,7 +4,7 @@ import type { DecisionPriors, DecisionSpec } from "./types.ts";
 export const defaultDecision: DecisionSpec = {
   views: { support: [], query: [] },
   transform: { power: 0.5, normalize: true, center: "gallery" },
-  head: { kind: "ridge", lambda: 0.3, projection: null },
+  head: { kind: "ridge", lambda: 0.1, projection: null },
   openSet: { score: "cosine", falseRejectRate: 0.05 },
   ambiguity: { margin: 0.1 },
 };

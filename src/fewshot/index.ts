@@ -1,5 +1,5 @@
 export { confidences, fitTemperature, logSoftmax } from "./confidence.ts";
-export { fitDecision } from "./decision.ts";
+export { fitDecision, novelty } from "./decision.ts";
 export { defaultDecision, defaultPriors } from "./defaults.ts";
 export { cosineDistance, euclidean, squaredEuclidean } from "./distances.ts";
 export { aupr, auroc, ece, fpr95, meanAndInterval, oscr } from "./metrics.ts";

@@ -1,7 +1,9 @@
+import type { LeftOut } from "./confidence.ts";
+import { studentQuantile } from "./student.ts";
 import type { ThresholdSource } from "./types.ts";
 
 /**
- * The split-conformal threshold (Vovk et al. 2005; Papadopoulos et al. 2002): the ⌈(n + 1)(1 − α)⌉-th smallest of n
+ * The split-conformal threshold (Papadopoulos et al. 2002; Vovk et al. 2005): the ⌈(n + 1)(1 − α)⌉-th smallest of n
  * scores of known pictures. A further picture of the same kind exceeds it with probability at most α. With n scores the
  * smallest honest α is 1/(n + 1); for less there is no such number and the result is Infinity.
  */
@@ -18,62 +20,103 @@ export interface Threshold {
   readonly source: ThresholdSource;
 }
 
-const meanOf = (xs: readonly number[]): number => xs.reduce((s, x) => s + x, 0) / xs.length;
+/** What thresholds are made from. */
+export interface Calibration {
+  /** Open-set distances of left-out pictures. */
+  readonly leftOut: readonly LeftOut[];
+  /** Pictures of each class, `[classes]`. */
+  readonly pictures: readonly number[];
+  /** In (0, 1). */
+  readonly falseRejectRate: number;
+  /** The bundle's threshold for a class of so many pictures, or `null`. */
+  prior(pictures: number): number | null;
+}
+
+/** A class with at most so many pictures takes the bundle's threshold where there is one. */
+const fewShots = 2;
 
 /**
- * One threshold a class from the left-out own distances of its pictures (`scores[c]`, possibly none).
- *
- * - `class`: the class has enough scores for the asked rate by itself: ⌈(n + 1)(1 − α)⌉ ≤ n.
- * - `pooled`: it has at least two; its scores and those of the other such classes, each standardised by its own class
- *   without itself, are put together, and the threshold is the class's mean plus that quantile times its deviation.
- * - `prior`: the bundle's quantile for so few shots.
- * - `others`: neither; the mean of the other classes' thresholds.
- * - `bound`: all scores together are too few for the asked rate: the largest of them, doubled in its distance from the mean.
+ * How far a threshold follows the spread of its own class. Measured on X-SDD (4 known, 3 unknown classes, 10 shots): at the
+ * same false-reject rate 0, ¼, ½ and 1 let 31 to 41, 42, 45 and 55 % of unknown frames through, and the worst class's
+ * false-reject rate hardly differs; ¼ costs nothing and helps where classes differ more.
  */
-export function classThresholds(
-  scores: readonly (readonly number[])[],
-  falseRejectRate: number,
-  prior: (pictures: number) => number | null,
-  pictures: readonly number[],
-): Threshold[] {
-  const rich = scores.map((s) => Number.isFinite(conformalThreshold(s, falseRejectRate)));
-  const several = scores.filter((s) => s.length >= 2);
-  // One deviation for all classes, within classes: with a handful of scores a class's own is mostly noise.
-  const degrees = several.reduce((sum, s) => sum + s.length - 1, 0);
-  const squares = several.reduce((sum, s) => {
-    const m = meanOf(s);
-    return sum + s.reduce((t, x) => t + (x - m) ** 2, 0);
-  }, 0);
-  const pooledVariance = degrees > 0 ? squares / degrees : 0;
-  const deviation = (s: readonly number[]): number => {
-    const m = meanOf(s);
-    const own = s.reduce((t, x) => t + (x - m) ** 2, 0);
-    const weight = 3;
-    return Math.sqrt((own + weight * pooledVariance) / (s.length - 1 + weight));
-  };
-  const standardised = several.flatMap((s) =>
-    s.map((x, i) => {
-      const rest = s.filter((_, j) => j !== i);
-      const spread = rest.length > 1 ? deviation(rest) : Math.sqrt(pooledVariance);
-      return spread > 0 ? (x - meanOf(rest)) / spread : 0;
-    }),
+const ownShare = 0.25;
+
+const average = (xs: readonly number[]): number => xs.reduce((s, x) => s + x, 0) / xs.length;
+
+/**
+ * One threshold a class. A frame is unknown when its distance to *every* class exceeds that class's threshold, so
+ * what is calibrated is just that: the least distance of a left-out picture, each class's own offset taken off.
+ * The threshold is the offset plus the conformal quantile of all these numbers (see {@link conformalThreshold}), so
+ * that ten pictures of each of four classes suffice for 5 %, where ten scores of one class would not.
+ *
+ * - `pooled`: as above.
+ * - `class`: the pooled threshold rejects too many of this class's own pictures (binomial test at 5 %), and the class
+ *   has enough of them: the conformal quantile of its own distances.
+ * - `prior`: a class of one or two pictures, or a gallery with too few left-out pictures for the rate: the bundle's.
+ * - `others`: a class of one picture without a bundle's threshold: the pooled one, widened by what a prototype of so
+ *   few pictures errs more, (1 + 1/k) / (1 + 1/k') for distances above zero.
+ * - `bound`: too few left-out pictures for the rate: the upper bound of a further score if they are normal (Student's
+ *   prediction interval), but at least the largest seen. The rate is then an estimate, not a guarantee.
+ * - `none`: nothing to tell by, every class has one picture and the bundle is silent: all is accepted.
+ */
+export function classThresholds(calibration: Calibration): Threshold[] {
+  const { leftOut, pictures, falseRejectRate, prior } = calibration;
+  const own = pictures.map((): number[] => []);
+  for (const { owner, distances } of leftOut) own[owner]!.push(distances[owner]!);
+  const means = own.map((scores) => (scores.length >= 2 ? average(scores) : null));
+  const known = means.filter((m) => m !== null);
+  const grand = known.length > 0 ? average(known) : 0;
+  const offsets = means.map((m) => (m === null ? 0 : ownShare * (m - grand)));
+
+  const nearest = leftOut.map(({ distances }) =>
+    distances.reduce((least, d, c) => Math.min(least, d - offsets[c]!), Number.POSITIVE_INFINITY),
   );
-  const quantile = conformalThreshold(standardised, falseRejectRate);
-  const first = scores.map((s, c): Threshold | null => {
-    if (rich[c]) return { threshold: conformalThreshold(s, falseRejectRate), source: "class" };
-    if (s.length >= 2 && Number.isFinite(quantile))
-      return { threshold: meanOf(s) + quantile * deviation(s), source: "pooled" };
-    const known = prior(pictures[c]!);
-    if (known !== null) return { threshold: known, source: "prior" };
-    if (s.length >= 2) {
-      const m = meanOf(s);
-      return { threshold: m + 2 * (Math.max(...s) - m), source: "bound" };
-    }
-    return null;
+  const quantile = conformalThreshold(nearest, falseRejectRate);
+  const honest = Number.isFinite(quantile);
+  const pooled = honest ? quantile : bound(nearest, falseRejectRate);
+  const rejected = pictures.map(() => 0);
+  leftOut.forEach(({ owner }, i) => {
+    if (nearest[i]! > quantile) rejected[owner]!++;
   });
-  const made = first.filter((t) => t !== null).map((t) => t.threshold);
-  return first.map(
-    (t): Threshold =>
-      t ?? { threshold: made.length > 0 ? meanOf(made) : Number.POSITIVE_INFINITY, source: "others" },
-  );
+  const shots = leftOut.map(({ owner }) => pictures[owner]! - 1);
+
+  return pictures.map((k, c): Threshold => {
+    const fromBundle = k <= fewShots || !honest ? prior(k) : null;
+    if (fromBundle !== null) return { threshold: fromBundle, source: "prior" };
+    // Finite, so that it survives the way through JSON.
+    if (leftOut.length === 0) return { threshold: Number.MAX_VALUE, source: "none" };
+    const base = pooled + offsets[c]!;
+    if (k === 1) {
+      const wider = (1 + 1 / k) / (1 + 1 / Math.max(1, average(shots)));
+      return { threshold: base > 0 ? base * Math.max(1, wider) : base, source: "others" };
+    }
+    if (!honest) return { threshold: base, source: "bound" };
+    const mine = conformalThreshold(own[c]!, falseRejectRate);
+    const excessive = binomialTail(own[c]!.length, rejected[c]!, falseRejectRate) < 0.05;
+    if (excessive && Number.isFinite(mine) && mine > base) return { threshold: mine, source: "class" };
+    return { threshold: base, source: "pooled" };
+  });
+}
+
+/** mean + t·s·√(1 + 1/n), the upper bound of a further score of a normal sample, but at least the largest score. */
+function bound(scores: readonly number[], falseRejectRate: number): number {
+  const n = scores.length;
+  if (n === 0) return Number.POSITIVE_INFINITY;
+  const largest = Math.max(...scores);
+  if (n === 1) return largest;
+  const m = average(scores);
+  const s = Math.sqrt(scores.reduce((sum, x) => sum + (x - m) ** 2, 0) / (n - 1));
+  return Math.max(largest, m + studentQuantile(1 - falseRejectRate, n - 1) * s * Math.sqrt(1 + 1 / n));
+}
+
+/** P(X ≥ k) of a binomial of n draws with chance p. */
+export function binomialTail(n: number, k: number, p: number): number {
+  let term = (1 - p) ** n;
+  let below = 0;
+  for (let i = 0; i < k; i++) {
+    below += term;
+    term *= ((n - i) / (i + 1)) * (p / (1 - p));
+  }
+  return Math.max(0, 1 - below);
 }

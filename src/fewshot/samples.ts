@@ -1,6 +1,6 @@
-import { type Embeddings, ProtolineError, row } from "../core/index.ts";
+import { type Embeddings, ProtolineError, row, take } from "../core/index.ts";
 import { checkFinite, powerAndScale } from "./transforms.ts";
-import type { Support, TransformSpec } from "./types.ts";
+import type { DecisionSpec, Support, TransformSpec } from "./types.ts";
 
 /** One class of a gallery: immutable, so that gallery revisions share the classes that did not change. */
 export interface ClassRows<Label> {
@@ -31,6 +31,19 @@ export function checkSupport<Label>(support: Support<Label>, dim: number): void 
 
 function checkRows(embeddings: Embeddings): void {
   for (let i = 0; i < embeddings.n; i++) checkFinite(row(embeddings, i), i);
+}
+
+/** Only the first row of each group where the spec has no support views: that is the picture as it is. */
+export function pickViews<Label>(support: Support<Label>, spec: DecisionSpec): Support<Label> {
+  const { embeddings, labels, groups } = support;
+  if (!groups || spec.views.support.length > 0) return support;
+  const first = new Map<number, number>();
+  groups.forEach((group, i) => {
+    if (!first.has(group)) first.set(group, i);
+  });
+  const rows = [...first.values()];
+  if (rows.length === labels.length) return support;
+  return { embeddings: take(embeddings, rows), labels: rows.map((i) => labels[i]!) };
 }
 
 /** Rows of `support` put behind those of `classes`. */

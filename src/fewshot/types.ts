@@ -105,10 +105,11 @@ export interface Support<Label> {
 }
 
 /**
- * Where a class's threshold came from: its own left-out scores; those of all classes, standardised and put together;
- * the bundle's quantile; the other classes' thresholds; or a bound, because all scores together are too few for the rate asked.
+ * Where a class's threshold came from: the left-out pictures of all classes (`pooled`) or its own (`class`); the
+ * bundle (`prior`); the other classes (`others`); a bound, because there are too few pictures for the asked rate;
+ * or nothing at all (`none`: all is accepted). See `classThresholds`.
  */
-export type ThresholdSource = "class" | "pooled" | "prior" | "others" | "bound";
+export type ThresholdSource = "pooled" | "class" | "prior" | "others" | "bound" | "none";
 
 /** A decision fitted to a gallery: immutable, so that a recognition never sees half an enrollment. */
 export interface FittedDecision<Label> {

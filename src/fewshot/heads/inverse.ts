@@ -7,6 +7,8 @@ import { addScaled, dot, gramWithOne, invertPositive, kernel, multiply, rankOne 
  * with the intercept as in Cawley and Talbot 2004). Vectors of `dim + 1` numbers carry the intercept last.
  */
 export interface Inverse {
+  /** Multiplications that a row takes in `residualBlock`, roughly. */
+  readonly blockCost: number;
   /** g = A⁻¹x̃ and h = x̃·g. */
   solve(x: Float32Array): { readonly g: Float64Array; readonly h: number };
   /** I − X̃_G A⁻¹ X̃_Gᵀ of some of its own rows, `[k, k]`. */
@@ -46,6 +48,7 @@ function primal(b: Float64Array, dim: number): Inverse {
     return { g, h: dot(extended, g) };
   };
   return {
+    blockCost: dim * dim,
     solve,
     residualBlock: (group) => {
       const solved = group.map((x) => solve(x).g);
@@ -108,6 +111,7 @@ function dual(start: Float64Array, rows: Float32Array[], dim: number, lambda: nu
     return { right, solved: multiply(m, right) };
   };
   return {
+    blockCost: 1,
     solve: (x) => {
       const { right, solved } = inner(x);
       const g = new Float64Array(dim + 1);

@@ -12,12 +12,12 @@ import type { Scorer, ScorerClass } from "./scorer.ts";
 export function mahalanobisScorer(classes: readonly ScorerClass[], dim: number): Scorer {
   const means = classes.map((c) => mean(c.rows, dim));
   const residuals = classes.flatMap((c, k) => c.rows.map((x) => x.map((v, i) => v - means[k]![i]!)));
-  const { a, b, apply } = inverseCovariance(residuals, dim, residuals.length - classes.length);
+  const { b, apply } = inverseCovariance(residuals, dim, residuals.length - classes.length);
   const solved = means.map((m) => apply(m));
   const squares = means.map((m, c) => dot(m, solved[c]!));
-  void a;
 
   return {
+    leaveOutCost: 3 * dim * Math.min(dim, residuals.length) + classes.length * dim,
     distances: (z) => {
       const zz = dot(z, apply(Float64Array.from(z)));
       return Float64Array.from(solved, (s, c) => Math.max(0, zz - 2 * dot(z, s) + squares[c]!));
@@ -69,7 +69,6 @@ export function mahalanobisScorer(classes: readonly ScorerClass[], dim: number):
 }
 
 interface InverseCovariance {
-  readonly a: number;
   readonly b: number;
   /** Σ⁻¹v, `[dim]`. */
   apply(v: Float64Array): Float64Array;
@@ -85,7 +84,7 @@ function inverseCovariance(
   let trace = 0;
   for (const r of residuals) trace += dot(r, r);
   trace /= Math.max(1, degrees);
-  if (degrees < 1 || trace === 0) return { a: 1, b: 0, apply: (v) => Float64Array.from(v) };
+  if (degrees < 1 || trace === 0) return { b: 0, apply: (v) => Float64Array.from(v) };
 
   const dual = n < dim;
   const moments = dual ? kernel(residuals) : gramWithOne(residuals, dim);
@@ -100,16 +99,15 @@ function inverseCovariance(
   const gamma = shrinkage(trace, squareTrace, degrees, dim);
   const a = (gamma * trace) / dim;
   const b = (1 - gamma) / degrees;
-  if (b === 0) return { a, b, apply: (v) => v.map((x) => x / a) };
+  if (b === 0) return { b, apply: (v) => v.map((x) => x / a) };
 
   const matrix = new Float64Array(side * side);
   for (let i = 0; i < side; i++)
     for (let j = 0; j < side; j++)
       matrix[i * side + j] = moments[i * stride + j]! * (dual ? 1 : b) + (i === j ? (dual ? a / b : a) : 0);
   const inverse = invertPositive(matrix, side)!;
-  if (!dual) return { a, b, apply: (v) => multiply(inverse, v) };
+  if (!dual) return { b, apply: (v) => multiply(inverse, v) };
   return {
-    a,
     b,
     apply: (v) => {
       const weights = multiply(

@@ -97,6 +97,7 @@ function scorer(state: State): RidgeScorer {
   const predict = (x: Float32Array): Float64Array =>
     Float64Array.from(weights, (w) => dot(x, w, dim) + w[dim]!);
   return {
+    leaveOutCost: inverse.blockCost + weights.length * dim,
     distances: (z) => predict(project(z)).map((s) => -s),
     leaveOut: (owner, picture) => {
       const mine = picture.map((i) => rows[owner]![i]!);

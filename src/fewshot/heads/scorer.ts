@@ -3,6 +3,8 @@
  * in the order of the gallery; vectors are embeddings after power and L2, `[dim]`.
  */
 export interface Scorer {
+  /** Multiplications that leaving one row out takes, roughly. */
+  readonly leaveOutCost: number;
   /** `[classes]`. */
   distances(z: Float32Array): Float64Array;
   /**
