@@ -7,7 +7,7 @@ import { createPaint, type Paint } from "./text.ts";
 /** The options that every command takes; see program.ts. */
 interface CommonFlags {
   readonly store?: string;
-  readonly gallery: string;
+  readonly gallery?: string;
   readonly model?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -23,6 +23,8 @@ export interface Context {
   /** `sqlite:PATH` or `memory:`. */
   readonly store: string;
   readonly gallery: string;
+  /** Whether the user named it. */
+  readonly galleryNamed: boolean;
   readonly model?: string;
   readonly threads?: number;
   readonly provider?: Provider;
@@ -57,7 +59,8 @@ function createContext(flags: CommonFlags): Context {
   };
   return {
     store: flags.store || env.PROTOLINE_STORE || defaultStore,
-    gallery: flags.gallery,
+    gallery: flags.gallery ?? "default",
+    galleryNamed: flags.gallery !== undefined,
     model: flags.model,
     threads: flags.threads,
     provider: flags.provider,

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import type { Region } from "../data/index.ts";
+import type { ViewKind } from "../fewshot/index.ts";
 import type { RefreshPolicy } from "../store/index.ts";
 
 /** Values of options, from text. What is wrong is said in commander's words, with the option's name. */
@@ -48,4 +49,28 @@ export function revisionNumber(text: string): number {
   if (!/^\d+$/.test(text))
     throw new InvalidArgumentError("It must be the number of a revision; see protoline gallery history.");
   return Number(text);
+}
+
+const viewNames = ["dihedral", "crop", "color", "cutout"] as const satisfies readonly ViewKind[];
+
+/** Kinds of views joined by commas, or `none`. */
+export function parseViews(text: string): ViewKind[] {
+  if (text === "none") return [];
+  return text.split(",").map((part) => {
+    const view = viewNames.find((name) => name === part.trim());
+    if (!view)
+      throw new InvalidArgumentError(
+        `It must be none, or some of ${viewNames.join(", ")}, joined by commas.`,
+      );
+    return view;
+  });
+}
+
+/** A regular expression; what its first group matches, or else the whole match, names the group of a picture. */
+export function parsePattern(text: string): RegExp {
+  try {
+    return new RegExp(text, "u");
+  } catch {
+    throw new InvalidArgumentError('It must be a regular expression, as "IMG_\\d+".');
+  }
 }

@@ -19,7 +19,7 @@ export function createProgram(): Command {
       "--store <spec>",
       `where galleries are kept: sqlite:PATH or memory: (default: ${defaultStore}; or PROTOLINE_STORE)`,
     )
-    .option("--gallery <name>", "the gallery to work on", "default")
+    .option("--gallery <name>", "the gallery to work on (default: default)")
     .option("--model <model>", "name of a model, or path of a bundle (default: the gallery's own)")
     .option("--json", "answer in JSON; errors too, on the error output")
     .option("--quiet", "no remarks and no progress on the error output")

@@ -2,8 +2,8 @@ import type { SingleBar } from "cli-progress";
 
 /** Progress of long work. On the error output alone, so that it never mixes with answers. */
 export interface Progress {
-  /** `done` of the total, with a word on what is at hand. */
-  update(done: number, detail?: string): void;
+  /** `done` of the total, with a word on what is at hand; `total` where it became known only now. */
+  update(done: number, detail?: string, total?: number): void;
   stop(): void;
 }
 
@@ -25,7 +25,10 @@ export async function startProgress(label: string, total: number, visible: boole
   });
   bar.start(total, 0, { detail: "" });
   return {
-    update: (done, detail = "") => bar?.update(done, { detail }),
+    update: (done, detail = "", newTotal) => {
+      if (newTotal !== undefined) bar?.setTotal(newTotal);
+      bar?.update(done, { detail });
+    },
     stop: stopProgress,
   };
 }

@@ -7,9 +7,11 @@ import type { Recognizer, RecognizerOptions } from "../recognizer/index.ts";
 import type { GalleryStore } from "../store/index.ts";
 import type { Context } from "./context.ts";
 
-/** The file behind a store, or `null` for one that has none. */
-export const storeFile = (spec: string): string | null =>
-  spec.startsWith("sqlite:") ? spec.slice("sqlite:".length) : null;
+/** The file behind a store's address, or `null` for one that has none. */
+export function storeFile(spec: string): string | null {
+  if (spec.startsWith("sqlite:")) return spec.slice("sqlite:".length) || null;
+  return spec.endsWith(".db") ? spec : null;
+}
 
 /**
  * Opens the store for the length of `use`. `existing` refuses a store that is not there, so that a command in the

@@ -236,18 +236,21 @@ function registerTransfer(group: Command): void {
 
   group
     .command("import")
-    .description("read a gallery that was exported; --gallery names it here")
+    .description("read a gallery that was exported, under its own name or that of --gallery")
     .argument("<file>", "the file to read")
     .addHelpText(
       "after",
-      examples(["protoline gallery import line-1.json --gallery line-2", "under another name"]),
+      examples(["protoline gallery import line-1.gz --gallery line-2", "under another name"]),
     )
     .action(
       action<[string], object>((context, [file]) =>
         withStore(context, "create", async (store) => {
           const { importGallery } = await import("../../store/index.ts");
-          const info = await importGallery(store, file, { name: context.gallery, who: context.who });
-          reportRevision(context, info.head, "imported");
+          const info = await importGallery(store, file, {
+            who: context.who,
+            ...(context.galleryNamed && { name: context.gallery }),
+          });
+          reportRevision({ ...context, gallery: info.name }, info.head, "imported");
         }),
       ),
     );

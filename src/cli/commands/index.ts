@@ -1,8 +1,11 @@
 import type { Command } from "commander";
 import { demo } from "./demo.ts";
+import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
+import { evaluate } from "./evaluate.ts";
 import { gallery } from "./gallery.ts";
 import { keys } from "./keys.ts";
+import { models } from "./models.ts";
 import { recognize } from "./recognize.ts";
 import { serve } from "./serve.ts";
 
@@ -11,7 +14,10 @@ export const commands: readonly ((program: Command) => void)[] = [
   enroll,
   recognize,
   gallery,
+  evaluate,
+  models,
   keys,
   serve,
+  doctor,
   demo,
 ];

@@ -1,0 +1,239 @@
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import { quote } from "../../core/index.ts";
+import type { DecisionSpec, OpenSetSpec, ViewKind } from "../../fewshot/index.ts";
+import type { Encoder } from "../../models/index.ts";
+import type { EmbedResult, EvaluationRow } from "../../train/index.ts";
+import { action, type Context, examples } from "../context.ts";
+import { partlyDone } from "../exit.ts";
+import { integer, integerList, parsePattern, parseViews, positiveInteger, share } from "../parse.ts";
+import { chooseModel, openModel, sources } from "../resources.ts";
+import { oneLine, percent, plural, seconds, table } from "../text.ts";
+
+interface EvaluateFlags {
+  readonly way: number;
+  readonly shot: readonly number[];
+  readonly queries: number;
+  readonly episodes: number;
+  readonly seed: number;
+  readonly openSet?: number;
+  readonly transform?: string;
+  readonly head?: string;
+  readonly score?: OpenSetSpec["score"];
+  readonly falseReject?: number;
+  readonly views?: readonly ViewKind[];
+  readonly frameViews?: readonly ViewKind[];
+  readonly apart?: RegExp;
+  /** False with --no-cache. */
+  readonly cache: boolean;
+}
+
+export function evaluate(program: Command): void {
+  program
+    .command("evaluate")
+    .description(
+      "measure a model and a decision on a data set of your own, by many small tasks drawn from it",
+    )
+    .argument("<data>", "a folder that holds a folder for each class")
+    .option("--way <n>", "classes a task", positiveInteger, 5)
+    .addOption(
+      new Option("--shot <list>", "pictures shown of each class, one row of results each")
+        .argParser(integerList)
+        .default([1, 5, 10], "1,5,10"),
+    )
+    .option("--queries <n>", "further pictures of each class that are asked about", positiveInteger, 15)
+    .option("--episodes <n>", "tasks", positiveInteger, 1000)
+    .option("--seed <n>", "equal seeds give equal tasks", integer, 1)
+    .option(
+      "--open-set <n>",
+      "classes a task that are asked about and never shown: can it say unknown?",
+      positiveInteger,
+    )
+    .option("--transform <name>", "none, l2, power, center, power+center, … (default: the model's own)")
+    .option("--head <name>", "prototype, prototype:METRIC, ridge, ridge:LAMBDA (default: the model's own)")
+    .addOption(
+      new Option("--score <name>", "what tells unknown (default: the model's own)").choices([
+        "cosine",
+        "centeredCosine",
+        "mahalanobis",
+        "ridge",
+      ]),
+    )
+    .option("--false-reject <share>", "known pictures that may be called unknown, as 0.05", share)
+    .option(
+      "--views <list>",
+      "further views of each shown picture: dihedral,crop,color,cutout or none",
+      parseViews,
+    )
+    .option("--frame-views <list>", "the same of each asked picture, at that many times the cost", parseViews)
+    .option(
+      "--apart <pattern>",
+      "pictures whose paths match alike are never shown and asked in one task",
+      parsePattern,
+    )
+    .option("--no-cache", "keep no embeddings for the next evaluation")
+    .addHelpText(
+      "after",
+      `${examples(
+        ["protoline evaluate data/", "accuracy at 1, 5 and 10 pictures a class"],
+        ["protoline evaluate data/ --open-set 3 --shot 10", "and how well unknown parts are told"],
+        [
+          "protoline evaluate data/ --head prototype --transform l2 --json",
+          "the plain baseline, for a script",
+        ],
+        ['protoline evaluate data/ --apart "IMG_\\d+"', "crops of one photograph stay on one side"],
+      )}\n\n--json prints one object; its results hold a row for each shot: way, shot, episodes, mean, ci95 (fractions of 1), and\nwith --open-set auroc, fpr95, oscr. The interval is 1.96·s/√episodes.`,
+    )
+    .action(action<[string], EvaluateFlags>(run));
+}
+
+async function run(context: Context, [path]: [string], flags: EvaluateFlags): Promise<number> {
+  const train = await import("../../train/index.ts");
+  const { listClasses } = await import("../../data/index.ts");
+  // Names first: a slip in them shall not cost the minutes of embedding.
+  const transform = flags.transform === undefined ? undefined : train.parseTransform(flags.transform);
+  const head = flags.head === undefined ? undefined : train.parseHead(flags.head);
+  const { classes, empty, skipped } = await listClasses(path);
+  for (const { path: file, reason } of skipped) context.note(`skipped ${quote(file, 200)}: ${reason}`);
+  for (const label of empty)
+    context.warn(`class ${quote(label)} has no images and is left out [CLASS_EMPTY]`);
+
+  const { model, why } = await chooseModel(context);
+  if (!context.model) context.note(why);
+  const encoder = await openModel(context, model);
+  try {
+    const decision = decisionOf(encoder, flags, transform, head);
+    const dataset = await embed(context, encoder, classes, decision, flags.cache);
+    for (const { origin, code, message } of dataset.rejected)
+      context.warn(`${quote(origin, 200)} is left out: ${message} [${code}]`);
+    const started = performance.now();
+    const progress = await context.progress("episodes", flags.episodes * flags.shot.length);
+    const { priors } = encoder.manifest;
+    const { results } = await train
+      .evaluate({
+        dataset,
+        decision,
+        priors: { ...priors, baseMean: priors.baseMean ? Float32Array.from(priors.baseMean) : null },
+        way: flags.way,
+        shots: flags.shot,
+        queries: flags.queries,
+        episodes: flags.episodes,
+        seed: flags.seed,
+        openSet: flags.openSet ?? 0,
+        ...(flags.apart && { groups: groupBy(flags.apart) }),
+        onProgress: ({ done }) => progress.update(done),
+      })
+      .finally(() => progress.stop());
+    report(context, path, encoder, decision, dataset, results, flags, performance.now() - started);
+    return dataset.rejected.length + empty.length > 0 ? partlyDone : 0;
+  } finally {
+    await encoder.close();
+  }
+}
+
+function decisionOf(
+  { manifest: { decision } }: Encoder,
+  flags: EvaluateFlags,
+  transform: DecisionSpec["transform"] | undefined,
+  head: DecisionSpec["head"] | undefined,
+): DecisionSpec {
+  return {
+    ...decision,
+    transform: transform ?? decision.transform,
+    head: head ?? decision.head,
+    openSet: {
+      score: flags.score ?? decision.openSet.score,
+      falseRejectRate: flags.falseReject ?? decision.openSet.falseRejectRate,
+    },
+    views: {
+      support: flags.views ?? decision.views.support,
+      query: flags.frameViews ?? decision.views.query,
+    },
+  };
+}
+
+async function embed(
+  context: Context,
+  encoder: Encoder,
+  classes: readonly { readonly label: string; readonly images: readonly string[] }[],
+  { views }: DecisionSpec,
+  cache: boolean,
+): Promise<EmbedResult> {
+  const { embedDataset } = await import("../../train/index.ts");
+  const total = classes.reduce((sum, { images }) => sum + images.length, 0);
+  const progress = await context.progress("embed", total);
+  return embedDataset(classes, encoder, {
+    views: [...new Set([...views.support, ...views.query])],
+    ...(cache && { cacheDir: join((await sources()).cache, "embeddings") }),
+    onProgress: ({ done, cached }) => progress.update(done, cached > 0 ? `(${cached} known already)` : ""),
+  }).finally(() => progress.stop());
+}
+
+const groupBy =
+  (pattern: RegExp) =>
+  (origin: string): string => {
+    const match = pattern.exec(origin);
+    // A picture that does not match is a group of its own.
+    return match ? (match[1] ?? match[0]) : origin;
+  };
+
+/** Classes with the lowest accuracy that are worth a look. */
+const hardest = 3;
+
+function report(
+  { json, print, note, paint }: Context,
+  path: string,
+  encoder: Encoder,
+  decision: DecisionSpec,
+  { classes, rejected }: EmbedResult,
+  results: readonly EvaluationRow[],
+  { openSet, seed }: EvaluateFlags,
+  ms: number,
+): void {
+  const { name } = encoder.manifest;
+  const pictures = classes.reduce((sum, { origins }) => sum + origins.length, 0);
+  if (json) {
+    const { modelHash } = encoder;
+    const about = { data: path, classes: classes.length, pictures, model: name, modelHash, decision, seed };
+    print(JSON.stringify({ ...about, results, rejected, ms }));
+    return;
+  }
+  const open = openSet !== undefined;
+  print(
+    table(
+      [
+        "way",
+        "shot",
+        "tasks",
+        "accuracy",
+        "±",
+        "called unknown",
+        ...(open ? ["AUROC", "FPR95", "OSCR"] : []),
+      ],
+      results.map((row) => [
+        row.way,
+        row.shot,
+        row.episodes,
+        percent(row.mean, 2),
+        percent(row.ci95, 2),
+        percent(row.falseRejectRate),
+        ...(open ? [row.auroc, row.fpr95, row.oscr].map((value) => percent(value ?? Number.NaN)) : []),
+      ]),
+      paint,
+    ),
+  );
+  const last = results.at(-1);
+  const asked = (last?.perClass ?? []).filter(
+    (row): row is typeof row & { accuracy: number } => row.accuracy !== null,
+  );
+  const worst = asked.sort((a, b) => a.accuracy - b.accuracy).slice(0, hardest);
+  print(
+    `hardest at ${plural(last?.shot ?? 0, "shot")}: ${worst.map(({ label, accuracy }) => `${oneLine(label)} ${percent(accuracy)}`).join(", ")}`,
+  );
+  const mixed = new Set(results.flatMap(({ notApart }) => notApart));
+  if (mixed.size > 0)
+    note(`not kept apart, as their groups are too few or too large: ${[...mixed].map(oneLine).join(", ")}`);
+  note(
+    `${plural(pictures, "picture")} of ${plural(classes.length, "class", "classes")}, model ${name}, ${seconds(ms)}`,
+  );
+}

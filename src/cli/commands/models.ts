@@ -1,0 +1,221 @@
+import { basename, extname } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { ProtolineError, quote } from "../../core/index.ts";
+import type { Preprocess } from "../../data/index.ts";
+import type { Bundle, ImportOptions } from "../../models/index.ts";
+import { action, type Context, examples } from "../context.ts";
+import { isFolder, sources } from "../resources.ts";
+import { bytesText, oneLine, table } from "../text.ts";
+
+export function models(program: Command): void {
+  const group = program
+    .command("models")
+    .description("the models that turn pictures into numbers: what there is, and what is on this machine");
+
+  group
+    .command("list")
+    .description("all models by name")
+    .action(
+      action(async (context) => {
+        const { listModels } = await import("../../models/index.ts");
+        const listed = await listModels(await sources());
+        if (context.json) return context.print(JSON.stringify(listed));
+        context.print(
+          table(
+            ["model", "here", "size", "numbers", "licence", "what"],
+            listed.map(({ name, place, bytes, embeddingDim, license, description }) => [
+              name,
+              place ?? "no: models pull",
+              bytesText(bytes),
+              embeddingDim,
+              license,
+              oneLine(description),
+            ]),
+            context.paint,
+          ),
+        );
+      }),
+    );
+
+  group
+    .command("pull")
+    .description(
+      "fetch a model into the cache: from PROTOLINE_MIRROR (folder or URL), else from its own address",
+    )
+    .argument("<names...>", "names from models list")
+    .addHelpText(
+      "after",
+      examples(["protoline models pull mobilenet-v1", "goes on where a broken download stopped"]),
+    )
+    .action(action<[string[]], object>((context, [names]) => pull(context, names)));
+
+  group
+    .command("import")
+    .description("make any ONNX image encoder, or a bundle, a model of this machine")
+    .argument("<path>", "an .onnx file, or a bundle")
+    .option("--name <name>", "lower-case letters, digits and dashes (default: from the file's name)")
+    .option("--output <name>", "the output that is the embedding, where there are several")
+    .addOption(
+      new Option("--pooling <kind>", "for an output with height and width (default: mean)").choices([
+        "none",
+        "mean",
+        "meanStd",
+      ]),
+    )
+    .option("--mean <values>", "subtracted from a 0 … 255 pixel, one a channel, as 128,128,128", numbers)
+    .option("--std <values>", "divides after that, one a channel", numbers)
+    .addOption(
+      new Option("--channels <order>", "what the model was trained with").choices(["rgb", "bgr", "gray"]),
+    )
+    .addOption(new Option("--fit <how>", "how a picture becomes square").choices(["stretch", "crop", "fit"]))
+    .option("--size <height,width>", "of the input, where the model leaves it open", size)
+    .option("--license <name>", "of the weights, for the record")
+    .option("--origin <text>", "where it comes from, for the record")
+    .addHelpText(
+      "after",
+      `${examples([
+        "protoline models import backbone.onnx --name our-parts --mean 128,128,128 --std 128,128,128",
+        "then: enroll --model our-parts",
+      ])}\n\nWithout --mean and --std, those of ImageNet are taken. A wrong mean is no error, only worse answers: take them from\nthe model's own description.`,
+    )
+    .action(action<[string], ImportFlags>(importOne));
+
+  group
+    .command("info")
+    .description("what is known of a model: input, output, preprocessing, hashes, origin, operators")
+    .argument("<model>", "a name, or the path of a bundle")
+    .action(action<[string], object>((context, [model]) => info(context, model)));
+}
+
+function numbers(text: string): number[] {
+  const values = text.split(",").map(Number);
+  if (text.trim() === "" || values.some((value) => !Number.isFinite(value)))
+    throw new InvalidArgumentError("It must be numbers joined by commas, as 128,128,128.");
+  return values;
+}
+
+function size(text: string): [number, number] {
+  const [height, width, ...rest] = numbers(text);
+  if (rest.length > 0 || !Number.isInteger(height) || !Number.isInteger(width) || height! < 1 || width! < 1)
+    throw new InvalidArgumentError("It must be height,width in pixels, as 224,224.");
+  return [height!, width!];
+}
+
+async function pull(context: Context, names: readonly string[]): Promise<void> {
+  const { pullModel } = await import("../../models/index.ts");
+  const results: { name: string; path: string; bytes: number; downloaded: boolean }[] = [];
+  for (const name of names) {
+    const progress = await context.progress(`pull ${name} (KiB)`, 1);
+    const pulled = await pullModel(name, {
+      sources: await sources(),
+      onProgress: (received, total) =>
+        progress.update(Math.round(received / 1024), "", Math.round(total / 1024)),
+    }).finally(() => progress.stop());
+    results.push({ name, ...pulled });
+    if (!context.json)
+      context.print(
+        `${name}: ${pulled.downloaded ? "fetched" : "there already"}, ${bytesText(pulled.bytes)} in ${quote(pulled.path, 300)}`,
+      );
+  }
+  if (context.json) context.print(JSON.stringify(results));
+}
+
+interface ImportFlags extends Pick<ImportOptions, "output" | "pooling" | "license" | "origin"> {
+  readonly name?: string;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly channels?: Preprocess["channels"];
+  readonly fit?: Preprocess["fit"];
+  readonly size?: readonly [number, number];
+}
+
+async function importOne(context: Context, [path]: [string], flags: ImportFlags): Promise<void> {
+  const bundle = (await isFolder(path))
+    ? await readFolder(path, flags)
+    : await fromFile(context, path, flags);
+  const { importedPath, modelHash, writeBundle, zooRow } = await import("../../models/index.ts");
+  const { name } = bundle.manifest;
+  const target = importedPath(name, await sources());
+  if (target === null || name === "scattering" || zooRow(name))
+    throw new ProtolineError("INVALID_ARGUMENT", {
+      expected: "a name of lower-case letters, digits and dashes that is no model's of models list",
+      got: quote(name),
+      todo: "Give another one with --name.",
+    });
+  await writeBundle(bundle, target);
+  const { embeddingDim } = bundle.manifest;
+  const hash = modelHash(bundle.manifest);
+  if (context.json) context.print(JSON.stringify({ name, path: target, modelHash: hash, embeddingDim }));
+  else {
+    context.print(`model ${quote(name)} is in ${quote(target, 300)}: ${embeddingDim} numbers a picture`);
+    context.note(`use it: protoline enroll parts/ --model ${name}`);
+  }
+}
+
+async function readFolder(path: string, { name }: ImportFlags): Promise<Bundle> {
+  const { readBundle } = await import("../../models/index.ts");
+  const bundle = await readBundle(path);
+  return name === undefined ? bundle : { ...bundle, manifest: { ...bundle.manifest, name } };
+}
+
+async function fromFile({ threads, provider }: Context, path: string, flags: ImportFlags): Promise<Bundle> {
+  const { importModel } = await import("../../models/index.ts");
+  const { name, mean, std, channels, fit, size: dims, ...rest } = flags;
+  const fromPath = basename(path, extname(path))
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+  return importModel(path, {
+    ...rest,
+    name: name ?? fromPath,
+    threads,
+    provider,
+    preprocess: {
+      ...(mean && { mean }),
+      ...(std && { std }),
+      ...(channels && { channels }),
+      ...(fit && { fit }),
+      ...(dims && { size: dims }),
+    },
+  });
+}
+
+async function info({ json, print }: Context, model: string): Promise<void> {
+  const { modelInfo } = await import("../../models/index.ts");
+  const found = await modelInfo(model, await sources());
+  if (json) return print(JSON.stringify(found));
+  const { manifest, modelHash, place, path, summary } = found;
+  const { preprocess, provenance } = manifest;
+  const { decisionText } = await import("../decision-text.ts");
+  const rows: [string, string][] = [
+    ["model", `${manifest.name} ${manifest.version}`],
+    [
+      "here",
+      place === null
+        ? `no; protoline models pull ${manifest.name}`
+        : path === null
+          ? place
+          : `${place}, ${path}`,
+    ],
+    ["size", bytesText(manifest.model.bytes)],
+    ["SHA-256", manifest.model.sha256],
+    ["model hash", modelHash],
+    [
+      "input",
+      `${preprocess.channels} ${preprocess.size.join(" × ")}, ${preprocess.fit}, ${preprocess.interpolation}`,
+    ],
+    ["pixels", `(x − ${preprocess.mean.join(", ")}) / ${preprocess.std.join(", ")}`],
+    ["output", `${manifest.output}, ${manifest.embeddingDim} numbers, pooling ${manifest.pooling}`],
+    ["decision", decisionText(manifest.decision)],
+    ["licence", provenance.license],
+    ["trained on", provenance.trainedOn],
+    ["origin", provenance.origin],
+    ...(summary
+      ? ([
+          ["weights", `${(summary.parameters / 1e6).toFixed(2)} million`],
+          ["operators", summary.operators.map(({ op, count }) => `${op} ${count}`).join(", ")],
+        ] as [string, string][])
+      : []),
+  ];
+  for (const [name, text] of rows) print(`${name.padEnd(11)} ${oneLine(text)}`);
+}
