@@ -1,5 +1,6 @@
 export { checkGalleryName, checkLabel } from "./labels.ts";
 export { openStore } from "./open.ts";
+export { type ExportOptions, exportGallery, type ImportOptions, importGallery } from "./portable.ts";
 export {
   type AddResult,
   type ApiKeyRecord,

@@ -1,8 +1,8 @@
-import { mkdirSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type Libsql from "libsql";
-import { ProtolineError, quote } from "../../core/index.ts";
-import { broken, translate } from "./sqlite-errors.ts";
+import { isProtolineError, ProtolineError, quote } from "../../core/index.ts";
+import { broken, readOnly, translate } from "./sqlite-errors.ts";
 import { applicationId, migrations } from "./sqlite-schema.ts";
 
 export type Value = string | number | null | Uint8Array;
@@ -26,9 +26,7 @@ export interface Connection {
 export async function connect(path: string, busyMs: number): Promise<Connection> {
   const { default: Database } = await import("libsql");
   const connection = guard(path, () => {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
-      throw broken(path, "a file", "Give the path of a file in that folder.", "a folder");
-    makeFolder(path);
+    checkFile(path);
     return wrap(new Database(path, { timeout: busyMs }), path);
   });
   try {
@@ -40,12 +38,63 @@ export async function connect(path: string, busyMs: number): Promise<Connection>
   }
 }
 
-function makeFolder(path: string): void {
+/**
+ * What can be told before SQLite opens the file, in clearer words than its own; and a file of a few bytes, which
+ * SQLite would take for an empty database and overwrite.
+ */
+function checkFile(path: string): void {
+  const allows = (place: string, right: number): boolean => {
+    try {
+      accessSync(place, right);
+      return true;
+    } catch {
+      return false;
+    }
+  };
   try {
     mkdirSync(dirname(path), { recursive: true });
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there?.isDirectory())
+      throw broken(path, "a file", "Give the path of a file in that folder.", "a folder");
+    if (there && !allows(path, constants.R_OK))
+      throw broken(
+        path,
+        "a file that this user may read",
+        "Give this user the right to read it.",
+        "no right",
+      );
+    if (there && there.size > 0) checkHeader(path, there.size);
+    // SQLite keeps its log beside the file, so the folder counts too.
+    if (![...(there ? [path] : []), dirname(path)].every((place) => allows(place, constants.W_OK)))
+      throw readOnly(path, "no right to write");
   } catch (error) {
-    throw broken(path, "a folder that can be made", "Check the path and its rights.", error);
+    if (isProtolineError(error)) throw error;
+    throw broken(path, "a path that can be opened", "Check the path and its rights.", error);
   }
+}
+
+/** https://www.sqlite.org/fileformat.html#the_database_header */
+function checkHeader(path: string, size: number): void {
+  const header = Buffer.alloc(100);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, header);
+  } finally {
+    closeSync(file);
+  }
+  if (header.toString("latin1", 0, 16) !== "SQLite format 3\0")
+    throw broken(path, "a Protoline database", "Choose another path.", "a file that is not a database");
+  const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+  const promised = pageSize * header.readUInt32BE(28);
+  // While there is a log, pages may be in it that the file does not have yet.
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (size < promised && log === 0)
+    throw broken(
+      path,
+      `${promised} bytes`,
+      "Bring the file back from a backup.",
+      `a file cut short at ${size} bytes`,
+    );
 }
 
 function prepare(db: Connection, path: string): void {
@@ -113,7 +162,18 @@ function wrap(db: Libsql.Database, path: string): Connection {
     get inTransaction() {
       return db.inTransaction;
     },
-    close: () => void db.close(),
+    close() {
+      try {
+        // libsql closes the file only when its statements are collected, which may be never: so that the file is
+        // whole without its log, the log goes into it now. Where another process is at work, that one will do it.
+        db.exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch {
+        // A full disk or a reader: the log stays, and the next who opens the file reads it.
+      }
+      reading.clear();
+      writing.clear();
+      db.close();
+    },
   };
 }
 

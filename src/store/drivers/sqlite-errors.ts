@@ -23,13 +23,7 @@ export function translate(error: unknown, path: string): unknown {
       "no other process writing for long",
       "Try again, or end the other process.",
     );
-  if (code.startsWith("SQLITE_READONLY"))
-    return coded(
-      "STORE_READ_ONLY",
-      path,
-      "a file and a folder that this user may write",
-      "Give this user the right to write both, or choose another path.",
-    );
+  if (code.startsWith("SQLITE_READONLY")) return readOnly(path, error);
   if (/^SQLITE_(CORRUPT|NOTADB|CANTOPEN|IOERR|PERM|AUTH|FORMAT)/.test(code))
     return broken(
       path,
@@ -42,20 +36,33 @@ export function translate(error: unknown, path: string): unknown {
   function coded(as: ErrorCode, where: string, expected: string, todo: string): ProtolineError {
     return new ProtolineError(as, {
       expected: `${expected} for ${quote(where, 200)}`,
-      got: quote((error as Error).message).slice(1, -1),
+      got: words(error),
       todo,
       cause: error,
     });
   }
 }
 
+export function readOnly(path: string, cause: unknown): ProtolineError {
+  return new ProtolineError("STORE_READ_ONLY", {
+    expected: `a file and a folder that this user may write at ${quote(path, 200)}`,
+    got: words(cause),
+    todo: "Give this user the right to write both, or choose another path.",
+    cause,
+  });
+}
+
 export function broken(path: string, expected: string, todo: string, cause: unknown): ProtolineError {
   return new ProtolineError("STORE_BROKEN", {
     expected: `${expected} at ${quote(path, 200)}`,
-    got: cause instanceof Error ? quote(cause.message).slice(1, -1) : String(cause),
+    got: words(cause),
     todo,
     cause,
   });
+}
+
+function words(cause: unknown): string {
+  return cause instanceof Error ? quote(cause.message, 200).slice(1, -1) : String(cause);
 }
 
 /** libsql gives SQLite's name of an error as `code`, except when it opens the file: there the text ends in the number. */

@@ -57,6 +57,7 @@ export const migrations: readonly string[] = [
     sum BLOB NOT NULL, sum_of_squares BLOB NOT NULL, -- float64, little-endian, [dim]
     UNIQUE (gallery, label)
   ) STRICT;
+  CREATE INDEX class_list ON class (gallery, label, n, hash);
   CREATE TABLE api_key (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, scopes TEXT NOT NULL, created INTEGER NOT NULL
   ) STRICT;

@@ -7,11 +7,17 @@ import { broken } from "./sqlite-errors.ts";
 export interface SqliteOptions {
   /** How long a write waits for another process, in milliseconds. Default 5000. */
   readonly busyMs?: number;
+  /** Largest size of the database, in pages of 8192 bytes; beyond it STORE_FULL. Default: what the disk holds. */
+  readonly maxPages?: number;
 }
 
 /** An SQLite file; several processes may have it open. */
-export async function openSqlite(path: string, { busyMs = 5000 }: SqliteOptions = {}): Promise<Backend> {
+export async function openSqlite(
+  path: string,
+  { busyMs = 5000, maxPages }: SqliteOptions = {},
+): Promise<Backend> {
   const db = await connect(path, busyMs);
+  if (maxPages !== undefined) db.all(`PRAGMA max_page_count = ${maxPages}`);
   const tables = createTables(db, path);
   const queue = createQueue();
   const transaction = async <T>(begin: string, work: (tables: Tables) => Promise<T>): Promise<T> => {
@@ -38,6 +44,9 @@ const galleryColumns = "id, name, refresh, head, seqs, sets";
 const revisionColumns = "number, hash, parent, time, who, reason, classes, samples";
 const sampleColumns = "s.seq, s.content_hash, s.origin, s.time, s.who";
 
+/**
+ * `INDEXED BY` stands where the planner, which has no statistics here, would read the whole gallery instead.
+ */
 function createTables(db: Connection, path: string): Tables {
   const damaged = (what: string): Error =>
     broken(path, `whole ${what}`, "Bring the file back from a backup.", "a row that is damaged");
@@ -178,7 +187,7 @@ function createTables(db: Connection, path: string): Tables {
       db.run(sql, gallery, contentHash, type, whole ? 1 : 0, bytes);
     },
     holders(gallery, contentHashes) {
-      const sql = `SELECT coalesce(s.pending, m.label) AS label FROM sample s
+      const sql = `SELECT coalesce(s.pending, m.label) AS label FROM sample s INDEXED BY sample_content
         LEFT JOIN membership m ON m.gallery = s.gallery AND m.seq = s.seq AND m.until IS NULL
         WHERE s.gallery = ? AND s.content_hash = ? AND (s.pending IS NOT NULL OR m.label IS NOT NULL)`;
       return contentHashes.flatMap((contentHash) =>
@@ -189,16 +198,24 @@ function createTables(db: Connection, path: string): Tables {
     pending: (gallery) =>
       db
         .all(
-          "SELECT seq, pending, content_hash FROM sample WHERE gallery = ? AND pending IS NOT NULL ORDER BY seq",
+          "SELECT seq, pending, content_hash FROM sample INDEXED BY sample_pending WHERE gallery = ? AND pending IS NOT NULL ORDER BY seq",
           gallery,
         )
         .map(toMember),
     countPending: (gallery) =>
-      Number(db.first("SELECT count(*) FROM sample WHERE gallery = ? AND pending IS NOT NULL", gallery)![0]),
+      Number(
+        db.first(
+          "SELECT count(*) FROM sample INDEXED BY sample_pending WHERE gallery = ? AND pending IS NOT NULL",
+          gallery,
+        )![0],
+      ),
     relabelPending: (gallery, seq, label) =>
       void db.run("UPDATE sample SET pending = ? WHERE gallery = ? AND seq = ?", label, gallery, seq),
     clearPending: (gallery) =>
-      void db.run("UPDATE sample SET pending = NULL WHERE gallery = ? AND pending IS NOT NULL", gallery),
+      void db.run(
+        "UPDATE sample INDEXED BY sample_pending SET pending = NULL WHERE gallery = ? AND pending IS NOT NULL",
+        gallery,
+      ),
     dropPending(gallery, seqs) {
       for (const seq of seqs) {
         const [[contentHash] = []] = db.all(
@@ -224,7 +241,7 @@ function createTables(db: Connection, path: string): Tables {
     classMembers: (gallery, label) =>
       db
         .all(
-          `SELECT m.seq, m.label, s.content_hash FROM membership m JOIN sample s USING (gallery, seq)
+          `SELECT m.seq, m.label, s.content_hash FROM membership m INDEXED BY membership_head JOIN sample s USING (gallery, seq)
           WHERE m.gallery = ? AND m.label = ? AND m.until IS NULL ORDER BY m.seq`,
           gallery,
           label,
