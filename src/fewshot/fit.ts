@@ -40,30 +40,18 @@ export function makeHead<Label>(
   return prototypeScorer(classes, dim, head.metric, transform, center);
 }
 
-/** `head` is used again where the score is the head's own. */
+/** An open-set score of its own; `ridge` is the head itself. */
 export function makeOpenSet<Label>(
   classes: readonly ClassRows<Label>[],
   dim: number,
-  score: OpenSetSpec["score"],
+  score: Exclude<OpenSetSpec["score"], "ridge">,
   transform: TransformSpec,
   center: Vector | null,
-  head: Scorer,
-  headSpec: HeadSpec,
 ): Scorer {
-  switch (score) {
-    case "ridge":
-      return head;
-    case "mahalanobis":
-      return headSpec.kind === "prototype" && headSpec.metric === "mahalanobis"
-        ? head
-        : mahalanobisScorer(classes, dim);
-    case "cosine":
-      return prototypeScorer(classes, dim, "cosine", transform, null);
-    case "centeredCosine": {
-      const used = center ?? (classes.length > 1 ? galleryMean(classes, dim) : null);
-      return prototypeScorer(classes, dim, "cosine", transform, used);
-    }
-  }
+  if (score === "mahalanobis") return mahalanobisScorer(classes, dim);
+  if (score === "cosine") return prototypeScorer(classes, dim, "cosine", transform, null);
+  const used = center ?? (classes.length > 1 ? galleryMean(classes, dim) : null);
+  return prototypeScorer(classes, dim, "cosine", transform, used);
 }
 
 export interface Scorers {
@@ -85,7 +73,11 @@ export function makeScorers<Label>(
   const { head: headSpec, transform } = spec;
   const ridge = headSpec.kind === "ridge" ? (known ?? ridgeScorer(classes, dim, headSpec)) : null;
   const head = ridge ?? makeHead(classes, dim, headSpec, transform, center);
-  const openSet = makeOpenSet(classes, dim, spec.openSet.score, transform, center, head, headSpec);
+  const { score } = spec.openSet;
+  const isHead =
+    score === "ridge" ||
+    (score === "mahalanobis" && headSpec.kind === "prototype" && headSpec.metric === "mahalanobis");
+  const openSet = isHead ? head : makeOpenSet(classes, dim, score, transform, center);
   return { center, head, openSet, ridge };
 }
 

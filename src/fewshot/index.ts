@@ -6,4 +6,5 @@ export { aupr, auroc, ece, fpr95, meanAndInterval, oscr } from "./metrics.ts";
 export { classThresholds, conformalThreshold } from "./openset.ts";
 export { prototypes } from "./prototypes.ts";
 export { applyTransform, l2, power, subtract } from "./transforms.ts";
+export { type TunedHead, type TunedScore, type TuneOptions, type TuneReport, tune } from "./tune.ts";
 export type * from "./types.ts";

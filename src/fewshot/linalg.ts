@@ -33,6 +33,47 @@ export function multiply(matrix: Float64Array, x: Vector): Float64Array {
   return y;
 }
 
+/** `B · x` for several `x` at once, four to one pass over `B`. */
+export function multiplyMany(matrix: Float64Array, vectors: readonly Float64Array[]): Float64Array[] {
+  const out: Float64Array[] = [];
+  for (let at = 0; at < vectors.length; at += 4) {
+    const four = vectors.slice(at, at + 4);
+    if (four.length < 4) out.push(...four.map((x) => multiply(matrix, x)));
+    else out.push(...multiplyFour(matrix, four[0]!, four[1]!, four[2]!, four[3]!));
+  }
+  return out;
+}
+
+function multiplyFour(
+  matrix: Float64Array,
+  x0: Float64Array,
+  x1: Float64Array,
+  x2: Float64Array,
+  x3: Float64Array,
+): Float64Array[] {
+  const n = x0.length;
+  const out = Array.from({ length: 4 }, () => new Float64Array(n));
+  for (let i = 0; i < n; i++) {
+    const base = i * n;
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    for (let j = 0; j < n; j++) {
+      const m = matrix[base + j]!;
+      s0 += m * x0[j]!;
+      s1 += m * x1[j]!;
+      s2 += m * x2[j]!;
+      s3 += m * x3[j]!;
+    }
+    out[0]![i] = s0;
+    out[1]![i] = s1;
+    out[2]![i] = s2;
+    out[3]![i] = s3;
+  }
+  return out;
+}
+
 /** A += scale · x xᵀ, in place, `[n, n]`. */
 export function rankOne(matrix: Float64Array, x: Float64Array, scale: number): void {
   const n = x.length;

@@ -34,7 +34,7 @@ function checkRows(embeddings: Embeddings): void {
 }
 
 /** Only the first row of each group where the spec has no support views: that is the picture as it is. */
-export function pickViews<Label>(support: Support<Label>, spec: DecisionSpec): Support<Label> {
+export function pickViews<Label>(support: Support<Label>, spec: Pick<DecisionSpec, "views">): Support<Label> {
   const { embeddings, labels, groups } = support;
   if (!groups || spec.views.support.length > 0) return support;
   const first = new Map<number, number>();

@@ -1,4 +1,13 @@
-import { addScaled, dot, gramWithOne, invertPositive, kernel, multiply, rankOne } from "../linalg.ts";
+import {
+  addScaled,
+  dot,
+  gramWithOne,
+  invertPositive,
+  kernel,
+  multiply,
+  multiplyMany,
+  rankOne,
+} from "../linalg.ts";
 
 /**
  * A⁻¹ of ridge regression, A = X̃ᵀX̃ + λ·diag(1 … 1, 0), X̃ the rows `[n, dim]` extended by a 1, in one of two forms:
@@ -60,12 +69,15 @@ function primal(b: Float64Array, dim: number): Inverse {
       return out;
     },
     weights: (classes) =>
-      classes.map((rows) => {
-        const sum = new Float64Array(dim + 1);
-        for (const x of rows) addScaled(sum, x, 1);
-        sum[dim] = rows.length;
-        return multiply(b, sum);
-      }),
+      multiplyMany(
+        b,
+        classes.map((rows) => {
+          const sum = new Float64Array(dim + 1);
+          for (const x of rows) addScaled(sum, x, 1);
+          sum[dim] = rows.length;
+          return sum;
+        }),
+      ),
     // Below half the dimension the dual form is several times cheaper.
     fits: (n) => n > dim / 2,
     copy: () => primal(Float64Array.from(b), dim),
