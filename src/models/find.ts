@@ -46,17 +46,18 @@ export function importedPath(name: string, { cache }: ModelSources): string | nu
 
 /**
  * The best encoder at hand without a download, for a new gallery whose user names none: `mobilenet-v1` when its file
- * is in the cache or in a mirror folder, else the built-in `scattering`. `why` is a sentence for the user.
+ * is in the cache or in a mirror folder, else the built-in `scattering`. `why` is half a sentence for the
+ * user, to stand after the name.
  */
 export async function defaultModel(
   sources: ModelSources = modelSources(process.env),
 ): Promise<{ readonly model: string; readonly why: string }> {
   const best = zooRow("mobilenet-v1")!;
   if (await findZooFile(best, sources))
-    return { model: best.name, why: `Using ${best.name}, the most accurate model that is on this machine.` };
+    return { model: best.name, why: "the most accurate model on this machine" };
   return {
     model: "scattering",
-    why: `Using the built-in model scattering, because ${best.file} is not on this machine; \`protoline models pull ${best.name}\` gets it, and it is more accurate.`,
+    why: `built in; ${best.name} is more accurate, and \`protoline models pull ${best.name}\` gets it`,
   };
 }
 
