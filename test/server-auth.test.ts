@@ -100,7 +100,7 @@ describe("keys", () => {
     const ask = () => app.inject({ url: "/v1/galleries", headers: { "x-api-key": key } });
     expect((await ask()).statusCode).toBe(200);
     await store.removeApiKey(record.id);
-    await expect.poll(async () => (await ask()).statusCode, { timeout: 2500 }).toBe(401);
+    await expect.poll(async () => (await ask()).statusCode, { timeout: 5000 }).toBe(401);
   });
 
   it("count requests each for itself", async () => {
@@ -186,7 +186,7 @@ describe("without keys", () => {
         expected: expect.stringContaining(host),
       });
     await newKey(store, "a", ["read"]);
-    await expect.poll(() => app.keyring.inUse(), { timeout: 2500 }).toBe(true);
+    await expect.poll(() => app.keyring.inUse(), { timeout: 5000 }).toBe(true);
     expect(await listen(app, { host: "0.0.0.0", port: 0 })).toMatch(/^http:\/\/.*:\d+$/);
   });
 });

@@ -47,6 +47,8 @@ const manifest: Manifest = {
 export interface TestEncoder extends Encoder {
   /** Milliseconds that an embedding takes beyond its work. */
   delay: number;
+  /** Embeddings under way. */
+  running: number;
 }
 
 /** An encoder without a network: the mean colour of each cell of a 4 × 4 grid. */
@@ -57,8 +59,11 @@ export function cellMeans(): TestEncoder {
     embeddingDim: manifest.embeddingDim,
     modelHash: "c".repeat(64),
     delay: 0,
+    running: 0,
     embed: async (inputs) => {
+      encoder.running++;
       if (encoder.delay > 0) await new Promise((resolve) => setTimeout(resolve, encoder.delay));
+      encoder.running--;
       return stack(
         inputs.map((pixels) => {
           const means = new Float32Array(manifest.embeddingDim);

@@ -1,8 +1,11 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resolveLimits } from "../src/server/limits.ts";
 import { type TestServer, testServer } from "./server-help.ts";
 
 interface Operation {
   readonly summary?: string;
+  readonly description?: string;
   readonly tags?: readonly string[];
   readonly security?: readonly object[];
   readonly parameters?: readonly { name: string; in: string; required?: boolean; schema: object }[];
@@ -16,6 +19,7 @@ interface Document {
   readonly components: { securitySchemes: object };
 }
 
+const guide = readFileSync(new URL("../docs/http-api.md", import.meta.url), "utf8");
 let server: TestServer;
 let document: Document;
 const routes: string[] = [];
@@ -82,6 +86,21 @@ describe("/openapi.json", () => {
     expect(Object.keys(body.content)).toEqual(
       expect.arrayContaining(["image/jpeg", "image/png", "application/octet-stream", "multipart/form-data"]),
     );
+  });
+
+  it("is what docs/http-api.md tells, with the scopes", () => {
+    const told = [...guide.matchAll(/^\| `([A-Z]+) (\S+)` \| (\w+) \|/gm)].map(
+      ([, method, path, scope]) => `${method} ${path} ${scope}`,
+    );
+    const described = operations().map(([path, method, { description = "" }]) => {
+      const scope = /scope `(\w+)`/.exec(description)?.[1] ?? "none";
+      return `${method.toUpperCase()} ${path} ${scope}`;
+    });
+    expect(told.sort()).toEqual(described.sort());
+  });
+
+  it("has its limits told there too", () => {
+    for (const name of Object.keys(resolveLimits())) expect(guide, name).toContain(`\`${name}\``);
   });
 
   it("has no reference that leads nowhere", () => {

@@ -137,7 +137,7 @@ describe("over a socket", () => {
 
   it("finishes an enrollment whose client has left", async () => {
     await start();
-    server.encoder.delay = 100;
+    server.encoder.delay = 300;
     const image = await picture(red, 1);
     const abort = new AbortController();
     const sent = fetch(`${address}/v1/galleries/line-1/classes/red/samples`, {
@@ -146,7 +146,9 @@ describe("over a socket", () => {
       body: new Uint8Array(image),
       signal: abort.signal,
     });
-    setTimeout(() => abort.abort(), 50);
+    sent.catch(() => undefined);
+    await expect.poll(() => server.encoder.running).toBe(1);
+    abort.abort();
     await expect(sent).rejects.toThrow();
     await expect.poll(async () => (await server.store.gallery("line-1")).head.samples).toBe(1);
     server.encoder.delay = 0;
@@ -197,7 +199,7 @@ describe("listen and close", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const started = performance.now();
     await server.app.close();
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(performance.now() - started).toBeLessThan(5000);
     expect(await silent).toBe("");
   });
 
@@ -217,7 +219,7 @@ describe("listen and close", () => {
   it("closes only after the running requests, and not later because of a client that hangs", async () => {
     await start({ limits: { closeMs: 500 } });
     await enrollColors(server.app);
-    server.encoder.delay = 200;
+    server.encoder.delay = 300;
     const hanging = exchange(
       `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\nhalf`,
     ).catch(() => "reset");
@@ -226,10 +228,10 @@ describe("listen and close", () => {
       headers: { "content-type": "image/jpeg" },
       body: new Uint8Array(await picture(red, 60)),
     });
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await expect.poll(() => server.encoder.running).toBe(1);
     const started = performance.now();
     await server.app.close();
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(performance.now() - started).toBeLessThan(5000);
     const reply = await running;
     expect(reply.status).toBe(200);
     expect(await reply.json()).toMatchObject({ label: "red" });
