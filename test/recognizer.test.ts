@@ -226,4 +226,19 @@ describe("Recognizer", () => {
     const last = answers.at(-1)!;
     expect(last).toMatchObject({ label: "green bar" });
   });
+
+  it("tunes on its own pictures: says what it found, changes only what is better, and undoes by rollback", async () => {
+    // Cosine of the raw pictures is blind to nothing here, so the decision at hand stays.
+    const recognizer = await redAndGreen();
+    const kept = await recognizer.tune({ who: "test" });
+    expect(kept.report).toMatchObject({ pictures: 20, classes: 2 });
+    expect(kept.report.predicted.head.accuracy).toBe(1);
+    expect(recognizer.revision.number).toBe(
+      JSON.stringify(kept.chosen) === JSON.stringify(recognizer.decision) ? 2 : 3,
+    );
+
+    const dry = await recognizer.tune({ apply: false, views: ["dihedral"] });
+    expect(dry.report.summary).toMatch(/20/);
+    expect(recognizer.samples.every(({ embeddings }) => embeddings.length === 1)).toBe(true);
+  });
 });

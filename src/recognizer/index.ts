@@ -8,4 +8,5 @@ export type {
   RecognizeOptions,
   RecognizerCore,
   RecognizerOptions,
+  TuneOptions,
 } from "./types.ts";

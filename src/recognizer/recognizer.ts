@@ -1,5 +1,5 @@
-import { type Embeddings, isProtolineError, ProtolineError, quote, stack } from "../core/index.ts";
-import type { DecisionPriors, DecisionSpec } from "../fewshot/index.ts";
+import { createRng, type Embeddings, isProtolineError, ProtolineError, quote, stack } from "../core/index.ts";
+import { type DecisionPriors, type DecisionSpec, type TuneReport, tune } from "../fewshot/index.ts";
 import { defaultModel, type Encoder, openEncoder } from "../models/index.ts";
 import {
   type Change,
@@ -13,7 +13,7 @@ import {
 } from "../store/index.ts";
 import { keptImage, loadPicture, toViews } from "./pictures.ts";
 import { createRunningMean, type RunningMean } from "./running-mean.ts";
-import { buildSnapshot, nearestSupport, type Snapshot } from "./snapshot.ts";
+import { buildSnapshot, nearestSupport, type Snapshot, toSupport } from "./snapshot.ts";
 import type {
   EnrollOptions,
   EnrollResult,
@@ -22,6 +22,7 @@ import type {
   RecognizeOptions,
   RecognizerCore,
   RecognizerOptions,
+  TuneOptions,
 } from "./types.ts";
 
 /** Pictures decoded and embedded at a time: bounds memory, and lets recognitions in between. */
@@ -322,6 +323,25 @@ export class Recognizer implements RecognizerCore {
       await this.#advance(null);
       return revision;
     });
+  }
+
+  /**
+   * Chooses views, transform, head and open-set score on the gallery's own pictures, and takes the choice over as a
+   * new revision where it differs from the decision at hand. See `fewshot/tune`.
+   *
+   * @throws TOO_FEW_SAMPLES without two classes of two pictures each.
+   */
+  async tune(
+    options: TuneOptions = {},
+  ): Promise<{ readonly chosen: DecisionSpec; readonly report: TuneReport }> {
+    const { views = [], apply = true, seed = 1, who = "unknown" } = options;
+    const current = this.decision;
+    const samples = views.length > 0 ? await this.embedSupport(views) : this.samples;
+    const support = toSupport(samples, this.encoder.embeddingDim);
+    const result = tune(support, { current, views }, this.#priors, createRng(seed));
+    if (apply && JSON.stringify(result.chosen) !== JSON.stringify(current))
+      await this.setDecision(result.chosen, { who, reason: `tune: ${result.report.summary}` });
+    return result;
   }
 
   /** The samples of the head with the views of `kinds`, embedded from the kept pictures. */

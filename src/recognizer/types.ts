@@ -1,6 +1,6 @@
 import type { Embeddings, ErrorCode } from "../core/index.ts";
 import type { ImageLimits, Region } from "../data/types.ts";
-import type { Candidate } from "../fewshot/types.ts";
+import type { Candidate, ViewKind } from "../fewshot/types.ts";
 import type { Encoder } from "../models/types.ts";
 import type { GalleryStore, RefreshPolicy } from "../store/store.ts";
 
@@ -97,6 +97,16 @@ export type Recognition =
     })
   | (AnswerBase & { readonly kind: "ambiguous"; readonly confidence: number; readonly distance: number })
   | (AnswerBase & { readonly kind: "unknown"; readonly confidence: number; readonly distance: number });
+
+export interface TuneOptions {
+  /** Views of the pictures that may be chosen; leave out what would change a part's meaning. Default none. */
+  readonly views?: readonly ViewKind[];
+  /** Whether the choice becomes a revision. Default true. */
+  readonly apply?: boolean;
+  /** Which part of a large gallery is looked at. Default 1. */
+  readonly seed?: number;
+  readonly who?: string;
+}
 
 export interface RecognizerCore {
   enroll(label: string, images: readonly ImageInput[], options?: EnrollOptions): Promise<EnrollResult>;
