@@ -1,5 +1,5 @@
 import { createRng, ProtolineError, quote, type Rng } from "../core/index.ts";
-import { canSplit, type GroupSizes, splitGroups } from "./groups.ts";
+import { canSplit, deal, type GroupSizes, type Sides, splitGroups } from "./groups.ts";
 
 /** A class of a data set as the sampler sees it. */
 export interface EpisodeClass {
@@ -74,9 +74,10 @@ export function episodeClasses(labels: readonly string[], groups?: readonly stri
 /**
  * Checks once that every class can take part in every episode, and returns the generator of episodes.
  *
- * Classes are drawn without replacement, then the rows of each. Where a class has groups, they are first dealt to the two
- * sides, at random and in proportion to what each side needs, so that support and query share no group. Where that cannot be
- * done with the groups of a class, its rows are drawn without regard to groups and its `apart` is false.
+ * Classes are drawn without replacement, then the rows of each. Where classes have groups, these are first dealt to the two
+ * sides, at random and in proportion to what each side needs, so that support and query share no group: for all classes of
+ * the episode together, since one photograph may show parts of several, or, where chance finds no such deal, class by class.
+ * Where it cannot be done with the groups of a class, its rows are drawn without regard to groups and its `apart` is false.
  *
  * @param seed any integer.
  * @throws EPISODE_IMPOSSIBLE, naming the class that is too small and how many images it has; INVALID_ARGUMENT.
@@ -109,6 +110,8 @@ interface PreparedClass {
   readonly rows: readonly number[];
   /** The rows of each group. */
   readonly groups: GroupSizes;
+  /** Name of each group, or `null` where every row stands alone. */
+  readonly names: readonly string[] | null;
   readonly apart: boolean;
 }
 
@@ -149,7 +152,8 @@ function prepare(classes: readonly EpisodeClass[], spec: EpisodeSpec): PreparedC
       else byGroup.set(key, [row]);
     });
     const list = [...byGroup.values()];
-    return { label, rows, groups: list, apart: canSplit(list, shot, query) };
+    const names = groups ? [...byGroup.keys()] : null;
+    return { label, rows, groups: list, names, apart: canSplit(list, shot, query) };
   });
 }
 
@@ -169,21 +173,51 @@ function draw(
       set.labels.push(label);
     }
   };
-  rng.sample(classes.length, way + open).forEach((c, place) => {
-    const { label, rows, groups, apart } = classes[c]!;
-    if (place >= way) {
-      add(unknown, label, pick(rows, query));
-    } else if (apart && groups.length < rows.length) {
-      const sides = splitGroups(rng, groups, shot, query);
+  const drawn = rng.sample(classes.length, way + open).map((c) => classes[c]!);
+  const known = drawn.slice(0, way);
+  const together = splitTogether(
+    rng,
+    known.filter(({ names, apart }) => names && apart),
+    shot,
+    query,
+  );
+  for (const one of known) {
+    const { label, rows, groups, names, apart } = one;
+    if (apart && names) {
+      const sides = together.get(one) ?? splitGroups(rng, groups, shot, query);
       add(support, label, pick(sides.support, shot));
       add(queries, label, pick(sides.query, query));
     } else {
-      const drawn = pick(rows, shot + query);
-      add(support, label, drawn.slice(0, shot));
-      add(queries, label, drawn.slice(shot));
+      const picked = pick(rows, shot + query);
+      add(support, label, picked.slice(0, shot));
+      add(queries, label, picked.slice(shot));
     }
-  });
+  }
+  for (const { label, rows } of drawn.slice(way)) add(unknown, label, pick(rows, query));
   return { supportSet: support, querySet: queries, unknownSet: unknown };
+}
+
+/** Deals the groups of several classes by name; empty where chance does not find a deal that serves every class. */
+function splitTogether(
+  rng: Rng,
+  classes: readonly PreparedClass[],
+  shot: number,
+  query: number,
+): ReadonlyMap<PreparedClass, Sides> {
+  for (let attempt = 0; classes.length > 0 && attempt < 100; attempt++) {
+    const toSupport = new Map<string, boolean>();
+    const sides = classes.map(({ groups, names }) =>
+      deal(groups, (g) => {
+        const name = names![g]!;
+        const side = toSupport.get(name) ?? rng.next() < shot / (shot + query);
+        toSupport.set(name, side);
+        return side;
+      }),
+    );
+    if (sides.every((side) => side.support.length >= shot && side.query.length >= query))
+      return new Map(classes.map((one, i) => [one, sides[i]!]));
+  }
+  return new Map();
 }
 
 /**

@@ -3,6 +3,12 @@ import type { Rng } from "../core/index.ts";
 /** The rows of each group. */
 export type GroupSizes = readonly (readonly number[])[];
 
+/** The rows of each side. */
+export interface Sides {
+  readonly support: readonly number[];
+  readonly query: readonly number[];
+}
+
 /** Whether the groups can be dealt so that one side has `shot` rows or more and the other `query` or more. */
 export function canSplit(groups: GroupSizes, shot: number, query: number): boolean {
   // Rows that stand alone can be dealt in any way.
@@ -11,12 +17,7 @@ export function canSplit(groups: GroupSizes, shot: number, query: number): boole
 }
 
 /** Deals the groups at random, in proportion to what each side needs. Only where {@link canSplit}. */
-export function splitGroups(
-  rng: Rng,
-  groups: GroupSizes,
-  shot: number,
-  query: number,
-): { readonly support: readonly number[]; readonly query: readonly number[] } {
+export function splitGroups(rng: Rng, groups: GroupSizes, shot: number, query: number): Sides {
   const share = shot / (shot + query);
   for (let attempt = 0; attempt < 50; attempt++) {
     const sides = deal(groups, () => rng.next() < share);
@@ -28,7 +29,7 @@ export function splitGroups(
   return deal(order, (i) => chosen.has(i));
 }
 
-function deal(groups: GroupSizes, toSupport: (group: number) => boolean) {
+export function deal(groups: GroupSizes, toSupport: (group: number) => boolean): Sides {
   const support: number[] = [];
   const query: number[] = [];
   groups.forEach((rows, i) => {
