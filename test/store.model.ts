@@ -258,7 +258,7 @@ async function compareHistory(model: Model, store: GalleryStore, name: string): 
   }
   expect(new Set(byHash.values()).size).toBe(byHash.size);
   const numbers = (await store.history(name)).map(({ number, parent }) => [number, parent]);
-  expect(numbers.reverse()).toEqual(model.revisions.map((_, i) => [i, i === 0 ? null : i - 1]));
+  expect(numbers.toReversed()).toEqual(model.revisions.map((_, i) => [i, i === 0 ? null : i - 1]));
 }
 
 /** Random operations on a driver and on the naive model; each run has a gallery of its own in one store. */

@@ -69,19 +69,17 @@ export async function importGallery(
   if (name !== undefined) checkGalleryName(name);
   let made: string | undefined;
   try {
-    await pipeline(createReadStream(path), createGunzip(), async (plain: AsyncIterable<Buffer>) => {
-      const lines = split(plain);
-      const header = await readHeader(lines);
-      const gallery = name ?? header.name;
-      await store.createGallery({ ...header, name: gallery, refresh: { kind: "manual" }, who });
-      made = gallery;
-      await readSamples(store, gallery, header, lines);
-      const { hash } = await store.publish(gallery, { who, reason: `import ${quote(header.name)}` });
-      if (hash !== header.revisionHash)
-        throw broken("the content that the header names", `hash ${quote(hash)}`);
-      await store.setRefresh(gallery, header.refresh);
-    });
-    return await store.gallery(made!);
+    const lines = split(unzip(path));
+    const header = await readHeader(lines);
+    const gallery = name ?? header.name;
+    await store.createGallery({ ...header, name: gallery, refresh: { kind: "manual" }, who });
+    made = gallery;
+    await readSamples(store, gallery, header, lines);
+    const { hash } = await store.publish(gallery, { who, reason: `import ${quote(header.name)}` });
+    if (hash !== header.revisionHash)
+      throw broken("the content that the header names", `hash ${quote(hash)}`);
+    await store.setRefresh(gallery, header.refresh);
+    return await store.gallery(gallery);
   } catch (error) {
     if (made !== undefined) await store.removeGallery(made);
     throw fileError(error, "a file that can be read", path);
@@ -119,6 +117,18 @@ interface Line {
   readonly value: Record<string, unknown>;
   /** SHA-256 of all lines before this one. */
   readonly before: string;
+}
+
+async function* unzip(path: string): AsyncGenerator<Buffer> {
+  const file = createReadStream(path);
+  const plain = file.pipe(createGunzip());
+  file.once("error", (error) => plain.destroy(error));
+  try {
+    yield* plain;
+  } finally {
+    file.destroy();
+    plain.destroy();
+  }
 }
 
 /** The lines of the file, parsed. */

@@ -1,5 +1,6 @@
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type Libsql from "libsql";
 import { isProtolineError, ProtolineError, quote } from "../../core/index.ts";
 import { broken, readOnly, translate } from "./sqlite-errors.ts";
@@ -25,17 +26,37 @@ export interface Connection {
  */
 export async function connect(path: string, busyMs: number): Promise<Connection> {
   const { default: Database } = await import("libsql");
-  const connection = guard(path, () => {
-    checkFile(path);
-    return wrap(new Database(path, { timeout: busyMs }), path);
+  return patiently(busyMs, () => {
+    const connection = guard(path, () => {
+      checkFile(path);
+      return wrap(new Database(path, { timeout: blockMs }), path);
+    });
+    try {
+      prepare(connection, path);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   });
-  try {
-    prepare(connection, path);
-    return connection;
-  } catch (error) {
-    connection.close();
-    throw error;
-  }
+}
+
+/** How long SQLite itself may wait for a lock: it blocks the whole process meanwhile. In milliseconds. */
+const blockMs = 10;
+
+/**
+ * Tries again while another process holds the lock, for `busyMs` milliseconds. Asking often and not ever more seldom,
+ * as SQLite would, gets a turn even beside a process that writes without a pause.
+ */
+export async function patiently<T>(busyMs: number, work: () => T): Promise<T> {
+  const end = performance.now() + busyMs;
+  for (;;)
+    try {
+      return work();
+    } catch (error) {
+      if (!isProtolineError(error) || error.code !== "STORE_BUSY" || performance.now() > end) throw error;
+      await setTimeout(2);
+    }
 }
 
 /**

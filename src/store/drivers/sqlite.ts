@@ -1,11 +1,11 @@
 import { type Backend, createQueue, type GalleryRow, type Member, type Tables } from "../backend.ts";
 import { byLabel } from "../hash.ts";
 import type { ApiScope, RevisionInfo } from "../store.ts";
-import { type Column, type Connection, connect } from "./sqlite-connection.ts";
+import { type Column, type Connection, connect, patiently } from "./sqlite-connection.ts";
 import { broken } from "./sqlite-errors.ts";
 
 export interface SqliteOptions {
-  /** How long a write waits for another process, in milliseconds. Default 5000. */
+  /** How long a call waits for another process, in milliseconds. Default 5000. */
   readonly busyMs?: number;
   /** Largest size of the database, in pages of 8192 bytes; beyond it STORE_FULL. Default: what the disk holds. */
   readonly maxPages?: number;
@@ -21,7 +21,7 @@ export async function openSqlite(
   const tables = createTables(db, path);
   const queue = createQueue();
   const transaction = async <T>(begin: string, work: (tables: Tables) => Promise<T>): Promise<T> => {
-    db.exec(begin);
+    await patiently(busyMs, () => start(db, begin));
     try {
       const result = await work(tables);
       db.exec("COMMIT");
@@ -38,6 +38,17 @@ export async function openSqlite(
     write: (work) => queue(() => transaction("BEGIN IMMEDIATE", work)),
     close: () => queue(async () => db.close()),
   };
+}
+
+/** Begins, and looks: a reader takes its lock with its first look, and must take it here, where it may wait. */
+function start(db: Connection, begin: string): void {
+  db.exec(begin);
+  try {
+    db.first("SELECT 1 FROM gallery LIMIT 1");
+  } catch (error) {
+    if (db.inTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
 }
 
 const galleryColumns = "id, name, refresh, head, seqs, sets";
