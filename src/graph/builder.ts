@@ -2,8 +2,8 @@ import { quote } from "../core/index.ts";
 import {
   type Attribute,
   type DType,
+  type GradientMark,
   type Graph,
-  isFloat,
   type Node,
   type Shape,
   sizeOf,
@@ -53,6 +53,8 @@ export interface Builder extends OperatorMethods {
   producer(value: Value): Node | undefined;
   /** Output `index` of the node that makes `value`; asked for after the fact where it was not there. */
   sibling(value: Value, index: number): Value;
+  /** Notes which value is a gradient of which node. */
+  mark(mark: GradientMark): void;
   readonly nodes: readonly Node[];
   /** The graph of what the named outputs need. */
   build(outputs: Readonly<Record<string, Value>>): Graph;
@@ -84,6 +86,7 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
   if (from) for (const [key, type] of verify(from)) values.set(key, { ...type, name: key });
   const shared = new Map<string, Value>();
   const makers = new Map(nodes.flatMap((node, i) => node.outputs.map((output) => [output, i] as const)));
+  const marks: GradientMark[] = [...(from?.marks ?? [])];
   let prefix = "";
   let counter = nodes.length;
 
@@ -183,6 +186,7 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
       if (!found) throw invalid("this graph", "a value of that name", quote(key));
       return found;
     },
+    mark: (mark) => marks.push(mark),
     producer: (value) => nodes[makers.get(value.name) ?? -1],
     sibling(value, index) {
       const at = makers.get(value.name)!;
@@ -232,11 +236,8 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
           outputs: node.outputs.map(rename),
         })),
         initializers,
+        marks: marks.map((mark) => ({ ...mark, dy: rename(mark.dy), value: rename(mark.value) })),
       });
     },
   };
 }
-
-/** A constant of `like`'s element type. */
-export const fill = (g: Builder, like: Typed, value: number): Value =>
-  g.constant(tensor(isFloat(like.dtype) ? like.dtype : "float32", [value], []));

@@ -71,6 +71,14 @@ export interface Node {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
+/** What autodiff found: `value` is the part of ∂loss/∂(input `input` of `node`) that comes through it, given `dy`, ∂loss of its first output. */
+export interface GradientMark {
+  readonly node: string;
+  readonly input: number;
+  readonly dy: string;
+  readonly value: string;
+}
+
 export interface Graph {
   readonly name: string;
   /** Version of each operator set by domain. */
@@ -81,6 +89,8 @@ export interface Graph {
   /** In an order in which each node comes after those that it reads. */
   readonly nodes: readonly Node[];
   readonly initializers: ReadonlyMap<string, Tensor>;
+  /** Which values are gradients of which nodes, for rewrites; a model file does not keep it. */
+  readonly marks?: readonly GradientMark[];
 }
 
 /** Elements of a shape without symbols. */

@@ -1,3 +1,4 @@
+export { gradients } from "./autodiff.ts";
 export { type Builder, createBuilder, type Operand, type Value } from "./builder.ts";
 export { evaluate } from "./evaluate.ts";
 export {
@@ -9,6 +10,7 @@ export {
   type DType,
   dtypeCodes,
   fromHalf,
+  type GradientMark,
   type Graph,
   isFloat,
   type Node,

@@ -358,7 +358,8 @@ export const operators = {
     const [n, c, ...spatial] = x!.shape;
     const [o, i] = w!.shape;
     must(
-      mayEqual(c!, typeof i === "number" ? i * a.group : UNKNOWN) && Number(o) % a.group === 0,
+      mayEqual(c!, typeof i === "number" ? i * a.group : UNKNOWN) &&
+        (a.group === 1 || Number(o) % a.group === 0),
       `${a.group} group(s) of channels that fit weights ${shapeText(w!.shape)}`,
       () => `input ${shapeText(x!.shape)}`,
     );
@@ -392,7 +393,7 @@ export const operators = {
       const [n, c, ...spatial] = x!.shape;
       const [i, o] = w!.shape;
       must(
-        mayEqual(c!, i!) && Number(i) % a.group === 0,
+        mayEqual(c!, i!) && (a.group === 1 || Number(i) % a.group === 0),
         `${i} channels`,
         () => `input ${shapeText(x!.shape)}`,
       );
@@ -428,7 +429,7 @@ export const operators = {
       const [image, ...vectors] = x;
       must(image!.shape.length > 1, "an input [N, C, …]", () => shapeText(image!.shape));
       for (const vector of vectors) channelVector(vector, image!.shape[1]!);
-      must(outputs === 1 || training_mode === 1, "one output outside of training", () => `${outputs}`);
+      must(outputs === (training_mode ? 3 : 1), "3 outputs in training, 1 outside of it", () => `${outputs}`);
       const running: Typed = { dtype: vectors[0]!.dtype, shape: vectors[0]!.shape };
       return [same([image!])[0]!, running, running];
     },
@@ -722,8 +723,11 @@ function leftover(rest: Shape, others: Shape): Dim {
 export type OpName = keyof typeof operators;
 
 /** An operator's attributes with their defaults filled in. */
-export type Attributes<K extends OpName> =
-  (typeof operators)[K] extends Operator<infer A> ? Resolved<A> : never;
+export type Attributes<K extends OpName> = K extends OpName
+  ? (typeof operators)[K] extends Operator<infer A>
+    ? Resolved<A>
+    : never
+  : never;
 
 /** The attributes that may be given when a node is built, as plain numbers and text. */
 export type GivenAttributes<K extends OpName> = Partial<Attributes<K>>;

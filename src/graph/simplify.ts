@@ -10,8 +10,9 @@ export function removeDead(graph: Graph): Graph {
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((output) => needed.has(output))) continue;
     const last = node.outputs.findLastIndex((output) => needed.has(output));
-    // The runtime computes every output that has a name. A Split must keep all of its parts.
-    kept.push(node.op === "Split" ? node : { ...node, outputs: node.outputs.slice(0, last + 1) });
+    // The runtime computes every output that has a name. Some operators must keep all of theirs.
+    const whole = node.op === "Split" || node.op === "BatchNormalization";
+    kept.push(whole ? node : { ...node, outputs: node.outputs.slice(0, last + 1) });
     for (const input of node.inputs) needed.add(input);
   }
   return {
@@ -68,11 +69,12 @@ export function foldConstants(graph: Graph): Graph {
 /** Keeps one of several nodes that compute the same, and bypasses `Identity`. */
 export function shareCommon(graph: Graph): Graph {
   const alias = new Map<string, string>();
+  const follow = (name: string): string => alias.get(name) ?? name;
   const seen = new Map<string, Node>();
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (const original of graph.nodes) {
-    const node = { ...original, inputs: original.inputs.map((name) => alias.get(name) ?? name) };
+    const node = { ...original, inputs: original.inputs.map(follow) };
     const isOutput = node.outputs.some((name) => outputs.has(name));
     if (node.op === "Identity" && !isOutput) {
       alias.set(node.outputs[0]!, node.inputs[0]!);
@@ -92,7 +94,8 @@ export function shareCommon(graph: Graph): Graph {
       nodes.push(node);
     }
   }
-  return { ...graph, nodes };
+  const marks = graph.marks?.map((mark) => ({ ...mark, dy: follow(mark.dy), value: follow(mark.value) }));
+  return { ...graph, nodes, marks };
 }
 
 /** The same function with less work: constants folded, common nodes shared, dead ones removed. */
