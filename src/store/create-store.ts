@@ -13,7 +13,8 @@ import {
 import { commit, type Opened, open, publishPending, revisionAt } from "./commit.ts";
 import { canonicalJson, revisionHash } from "./hash.ts";
 import { checkGalleryName, checkLabel, tidy } from "./labels.ts";
-import type { AddResult, GalleryInfo, GalleryStore, NewSample, RevisionInfo } from "./store.ts";
+import { classOf, membersOf, sampleId, sortOut } from "./members.ts";
+import type { AddResult, GalleryInfo, GalleryStore, RevisionInfo } from "./store.ts";
 
 /** The store over a driver's tables: every rule of {@link GalleryStore} that does not depend on the driver. */
 export function createStore(backend: Backend, now: () => number = Date.now): GalleryStore {
@@ -310,10 +311,7 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
           : tables.image(gallery.id, sample.contentHash);
       }),
 
-    head: (name) =>
-      backend.read(
-        async (tables) => (await tables.gallery(name))?.head ?? (await open(tables, name)).gallery.head,
-      ),
+    head: (name) => look(name, async (_, { gallery }) => gallery.head),
 
     async putApiKey(key) {
       const checked = checkApiKey(key);
@@ -338,11 +336,6 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
   }
 }
 
-/** The number of the sample in its gallery and the beginning of its content hash: `17-3fa9c2d1`. */
-function sampleId({ seq, contentHash }: { seq: number; contentHash: string }): string {
-  return `${seq}-${contentHash.slice(0, 8)}`;
-}
-
 function list(names: readonly string[]): string {
   const shown = names
     .slice(0, 3)
@@ -355,55 +348,6 @@ async function describe(tables: Tables, { gallery, head, set }: Opened): Promise
   const pending = await tables.countPending(gallery.id);
   const { model, modelHash, dim } = set;
   return { name: gallery.name, model, modelHash, dim, refresh: gallery.refresh, head: head.info, pending };
-}
-
-/** Which of the samples are new; earlier ones of the same call count as held. */
-async function sortOut(tables: Tables, at: Opened, samples: readonly NewSample[], allowOtherClass: boolean) {
-  const labels = new Map<string, Set<string>>();
-  const hold = (contentHash: string, label: string): void => {
-    const held = labels.get(contentHash);
-    if (held) held.add(label);
-    else labels.set(contentHash, new Set([label]));
-  };
-  const contents = [...new Set(samples.map(({ contentHash }) => contentHash))];
-  for (const { contentHash, label } of await tables.holders(at.gallery.id, contents))
-    hold(contentHash, label);
-  const fresh: number[] = [];
-  const duplicates: number[] = [];
-  const conflicts: { index: number; label: string }[] = [];
-  for (const [index, { contentHash, label }] of samples.entries()) {
-    const held = labels.get(contentHash);
-    if (held?.has(label)) duplicates.push(index);
-    else if (held && !allowOtherClass) conflicts.push({ index, label: [...held].sort()[0]! });
-    else {
-      fresh.push(index);
-      hold(contentHash, label);
-    }
-  }
-  return { fresh, duplicates, conflicts };
-}
-
-interface ClassMembers {
-  readonly head: readonly Member[];
-  readonly pending: readonly Member[];
-}
-
-async function membersOf(tables: Tables, { gallery }: Opened, label: string): Promise<ClassMembers> {
-  const head = await tables.classMembers(gallery.id, label);
-  const pending = (await tables.pending(gallery.id)).filter((member) => member.label === label);
-  return { head, pending };
-}
-
-/** Throws CLASS_NOT_FOUND. */
-async function classOf(tables: Tables, at: Opened, label: string): Promise<ClassMembers> {
-  const members = await membersOf(tables, at, label);
-  if (members.head.length + members.pending.length === 0)
-    throw new ProtolineError("CLASS_NOT_FOUND", {
-      expected: `a class of gallery ${quote(at.gallery.name)}`,
-      got: quote(label),
-      todo: "List the classes of the gallery.",
-    });
-  return members;
 }
 
 /** Samples that wait would be left behind with embeddings that the new head cannot use. */

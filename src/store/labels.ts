@@ -54,8 +54,7 @@ export function checkGalleryName(name: string): string {
 
 /** A remark for the reader, made safe to keep and to print: what cannot be printed becomes `�`, the end is cut at `limit`. */
 export function tidy(text: string, limit = 1000): string {
-  const clean = String(text).slice(0, limit).replace(unprintables, "\ufffd");
-  return clean;
+  return String(text).slice(0, limit).replace(unprintables, "\ufffd");
 }
 
 function invalid(expected: string, got: string, todo: string): ProtolineError {

@@ -11,17 +11,20 @@ export interface GalleryStore {
   /** `memory`, `sqlite`, …; for health and messages. */
   readonly driver: string;
 
+  /** Throws GALLERY_EXISTS, INVALID_ARGUMENT. */
   createGallery(gallery: NewGallery): Promise<GalleryInfo>;
   galleries(): Promise<readonly GalleryInfo[]>;
   /** Throws GALLERY_NOT_FOUND. */
   gallery(name: string): Promise<GalleryInfo>;
   /** Removes the gallery with its whole history. */
   removeGallery(name: string): Promise<void>;
+  /** Holds from the next call on; samples that wait go on waiting until then. */
   setRefresh(name: string, refresh: RefreshPolicy): Promise<void>;
 
   /**
    * Adds support samples. A sample whose content is in that class already is skipped and counted; one that is in
    * another class is refused for itself alone (`conflicts`), unless `allowOtherClass`. `modelHash` must be the gallery's (MODEL_MISMATCH).
+   * A sample that is not valid refuses the whole call: LABEL_INVALID, DIMENSION_MISMATCH, NOT_FINITE, INVALID_ARGUMENT.
    */
   addSamples(
     name: string,
@@ -30,7 +33,10 @@ export interface GalleryStore {
   ): Promise<AddResult>;
   /** Removes single samples by id. Throws INVALID_ARGUMENT for an id that is not in the head revision. */
   removeSamples(name: string, ids: readonly string[], change: Change): Promise<RevisionInfo>;
-  /** Throws CLASS_NOT_FOUND, CLASS_EXISTS (use `mergeClasses`). */
+  /**
+   * Pending samples go along with their class, here and in the next two; where a class has nothing else, the head is
+   * returned. Throws CLASS_NOT_FOUND, CLASS_EXISTS (use `mergeClasses`), LABEL_INVALID.
+   */
   renameClass(name: string, from: string, to: string, change: Change): Promise<RevisionInfo>;
   /** Moves all samples of `from` to `into`; contents that are there already are dropped. */
   mergeClasses(name: string, from: readonly string[], into: string, change: Change): Promise<RevisionInfo>;
@@ -39,10 +45,14 @@ export interface GalleryStore {
   setDecision(name: string, decision: DecisionSpec, change: Change): Promise<RevisionInfo>;
   /**
    * New embeddings for every sample of the head, by another encoder or of other views: one revision, all or nothing.
-   * A rollback to an older revision finds the older embeddings again.
+   * A rollback to an older revision finds the older embeddings again. Throws MODEL_MISMATCH while samples are pending:
+   * they would keep the old embeddings; publish them first.
    */
   replaceEmbeddings(name: string, replacement: Replacement, change: Change): Promise<RevisionInfo>;
-  /** Makes pending samples part of a new revision. Without pending samples the head is returned. */
+  /**
+   * Makes pending samples part of a new revision. Without pending samples the head is returned. What the class came to
+   * hold meanwhile (by a rollback) is dropped.
+   */
   publish(name: string, change: Change): Promise<RevisionInfo>;
 
   /** Newest first. */
@@ -50,7 +60,10 @@ export interface GalleryStore {
   /** All that is needed to recognize, of the head or of one revision. Throws REVISION_NOT_FOUND. */
   snapshot(name: string, revision?: number): Promise<GallerySnapshot>;
   diff(name: string, from: number, to: number): Promise<RevisionDiff>;
-  /** A new revision with the content (samples, labels, decision, model) of an old one; nothing is erased. */
+  /**
+   * A new revision with the content (samples, labels, decision, model) of an old one; nothing is erased. Throws
+   * REVISION_NOT_FOUND, and MODEL_MISMATCH while samples are pending that were embedded otherwise than the old revision's.
+   */
   rollback(name: string, to: number, change: Change): Promise<RevisionInfo>;
   /** Incrementally kept; equal to a recomputation from the samples of the head. */
   classStatistics(name: string): Promise<readonly ClassStatistics[]>;
@@ -80,6 +93,7 @@ export interface Replacement {
 /** Who changes what, and why; kept with the revision. */
 export interface Change {
   readonly who: string;
+  /** Default: what was done, such as `rename "A" to "B"`. */
   readonly reason?: string;
 }
 
@@ -159,7 +173,10 @@ export interface AddResult {
 export interface RevisionInfo {
   /** 0 is the empty gallery; each publication adds 1. */
   readonly number: number;
-  /** SHA-256 over model hash, decision and the sorted (label, content hash) pairs: equal content, equal hash. */
+  /**
+   * SHA-256 over model hash, decision and, for each class in the order of its label, the SHA-256 of its sorted content
+   * hashes: equal content, equal hash. See revisionHash.
+   */
   readonly hash: string;
   readonly parent: number | null;
   readonly time: number;
