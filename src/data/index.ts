@@ -27,6 +27,7 @@ export {
   type SkippedPath,
 } from "./folders.ts";
 export { naturalOrder } from "./natural.ts";
+export type { PixelSet } from "./pixel-set.ts";
 export { checkRegion, cutRegion, type PixelOrder, pictureFromPixels } from "./pixels.ts";
 export { readImageFile, readPicture } from "./read.ts";
 export type { ImageFormat } from "./sniff.ts";
