@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
 import { exportGallery, type GalleryStore, importGallery, openStore } from "../src/store/index.ts";
-import { by, codeOf, content, gallery, sample } from "./store.contract.ts";
+import { by, codeOf, content, gallery, hashOf, sample } from "./store.contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "protoline-portable-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -80,6 +80,8 @@ describe("a gallery in a file", () => {
     const text = gunzipSync(bytes).toString("utf8");
     const lines = text.split("\n").slice(0, -1);
     const again = (changed: string[]): Buffer => gzipSync(`${changed.join("\n")}\n`);
+    const body = lines.slice(0, -1).map((line) => line.replace('"label":"B"', '"label":"X"'));
+    const forged = again([...body, JSON.stringify({ sha256: hashOf(`${body.join("\n")}\n`) })]);
     const wrong: [string, Buffer][] = [
       ["nothing", Buffer.alloc(0)],
       ["text", Buffer.from("a shopping list")],
@@ -90,6 +92,12 @@ describe("a gallery in a file", () => {
       ["without a sample", again(lines.toSpliced(2, 1))],
       ["half a line", gzipSync(text.slice(0, -9))],
       ["another label", again(lines.map((line) => line.replace('"label":"B"', '"label":"X"')))],
+      ["another origin", again(lines.map((line) => line.replace("1.jpg", "9.jpg")))],
+      [
+        "another number",
+        again(lines.map((line) => line.replace(/"embeddings":\["A?./, '"embeddings":["zz'))),
+      ],
+      ["another label, with the hash to it", forged],
       ["something behind", again([...lines, "{}"])],
       ["newer", again(lines.map((line) => line.replace('"version":1', '"version":2')))],
       ["a wrong decision", again(lines.map((line) => line.replace('"ridge"', '"oracle"')))],

@@ -122,6 +122,19 @@ export function storeContract(name: string, open: () => Promise<GalleryStore>): 
       expect(await labels()).toEqual(["A:1", "B:2", "B:1", "C:2"]);
     });
 
+    it("names a content by its hash, whatever way led to it", async () => {
+      const samples = ["1", "2", "3", "4"].map((text) => sample(text < "3" ? "A" : "B", text));
+      await store.createGallery(gallery("other"));
+      const one = (await store.addSamples("line", samples, by)).revision;
+      let two = one;
+      for (const backwards of samples.toReversed())
+        two = (await store.addSamples("other", [{ ...backwards, origin: "x", time: 1 }], by)).revision;
+      expect([two.number, two.hash]).toEqual([4, one.hash]);
+      expect((await store.renameClass("other", "B", "C", by)).hash).not.toBe(one.hash);
+      await store.renameClass("other", "A", "B", by);
+      expect((await store.renameClass("other", "C", "A", by)).hash).not.toBe(one.hash);
+    });
+
     it("publishes nothing when nothing is added", async () => {
       const first = await store.addSamples("line", [sample("A", "1")], by);
       const second = await store.addSamples("line", [sample("A", "1")], by);
