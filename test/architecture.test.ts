@@ -18,9 +18,10 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   optim: ["core", "graph"],
   data: ["core"],
   fewshot: ["core"],
+  methods: ["core", "graph", "nn", "fewshot"],
   models: ["core", "graph", "onnx", "runtime", "data", "fewshot"],
   store: ["core", "fewshot"],
-  train: ["core", "graph", "onnx", "runtime", "nn", "optim", "data", "fewshot", "models"],
+  train: ["core", "graph", "onnx", "runtime", "nn", "optim", "methods", "data", "fewshot", "models"],
   recognizer: ["core", "runtime", "data", "fewshot", "models", "store"],
   server: ["core", "data", "fewshot", "models", "store", "recognizer"],
   cli: [

@@ -1,0 +1,25 @@
+export { type BackboneSpec, createBackbone } from "./backbones/index.ts";
+export {
+  createFrame,
+  type Forward,
+  type Frame,
+  type FrameRecord,
+  initialize,
+  type Mode,
+  type NoiseSpec,
+  type ParameterSpec,
+  parametersOf,
+} from "./frame.ts";
+export { constant, glorotUniform, heNormal, type Init, lecunUniform, truncatedNormal } from "./init.ts";
+export {
+  type BatchNormOptions,
+  batchNorm,
+  type ConvOptions,
+  conv,
+  flatten,
+  globalMean,
+  type LinearOptions,
+  layerNorm,
+  linear,
+  maxPool,
+} from "./layers.ts";
