@@ -3,10 +3,9 @@ import { defaultDecision } from "./defaults.ts";
 import { averageRows, centerOf, leaveOut, makeHead, makeOpenSet } from "./fit.ts";
 import type { Scorer } from "./heads/scorer.ts";
 import { auroc, meanAndInterval } from "./metrics.ts";
-import { binomialTail } from "./openset.ts";
+import { adjustedChances } from "./paired.ts";
 import { addRows, type ClassRows, checkSupport, pickViews } from "./samples.ts";
 import { checkSpec } from "./spec.ts";
-import { studentCdf } from "./student.ts";
 import type {
   DecisionPriors,
   DecisionSpec,
@@ -41,7 +40,7 @@ export interface TunedHead {
   /** Pictures that this one alone names right, and that the current one alone does. */
   readonly won: number;
   readonly lost: number;
-  /** Exact two-sided McNemar test of `won` against `lost`: below 0.05 the two differ beyond noise. */
+  /** The chance that the best of all choices would win as much by luck; below 0.05 it is better beyond noise. */
   readonly p: number;
 }
 
@@ -53,7 +52,7 @@ export interface TunedScore {
   /** Mean over the left-out classes, 0 … 1; NaN with fewer than two classes. */
   readonly auroc: number;
   readonly ci95: number;
-  /** Mean gain on the current score, class by class, and the paired two-sided t-test of it; 1 with too few classes. */
+  /** Mean gain on the current score, class by class, and the chance that the best of all would gain as much by luck. */
   readonly gain: number;
   readonly p: number;
 }
@@ -74,7 +73,7 @@ export interface TuneReport {
   readonly summary: string;
 }
 
-/** Two decisions differ beyond noise when chance alone would show such a difference less often than this. */
+/** A choice is better beyond noise when luck alone would show such a gain less often than this. */
 const significance = 0.05;
 /** Classes that are left out in turn, at most. */
 const mostClassesOut = 8;
@@ -84,7 +83,8 @@ const mostKnown = 100;
 /**
  * Chooses transform, head, views and open-set score on the gallery's own pictures: by the accuracy of leaving each
  * picture out (closed form), and by the AUROC of leaving each class out. The current decision stays unless another is
- * better by an exact McNemar test over pictures, or a paired t-test over classes. A head that is not significantly worse
+ * better beyond what the best of so many choices would be by luck, by a permutation test over pictures (for the head) or classes
+ * (for the score, which takes five classes at least). A head that is not significantly worse
  * than the best may be taken along for a transform with a significantly better open-set score. `rng` picks the part of a
  * gallery above the limit. Throws TOO_FEW_SAMPLES without two classes of two pictures.
  */
@@ -121,9 +121,15 @@ export function tune<Label>(
     for (const [transform, head] of headChoices(priors))
       if (!same([views, transform, head], [base.views, base.transform, base.head]))
         judged.push(judge(views, transform, head));
-  const heads = judged.map((j) => compare(j, base));
-  const sorted = [...heads].sort((a, b) => b.accuracy - a.accuracy || b.won - b.lost - (a.won - a.lost));
-  const better = sorted.find((h) => h.p < significance && h.won > h.lost);
+  const chances = adjustedChances(
+    judged.slice(1).map((j) => gainsOf(j, base)),
+    rng.fork(1),
+  );
+  const heads = judged.map((j, i) => compare(j, base, i === 0 ? 1 : chances[i - 1]!));
+  // Among equals the current head first, so that a transform is not changed together with the head for nothing.
+  const familiar = (h: TunedHead): number => Number(same(h.head, base.head));
+  const sorted = [...heads].sort((a, b) => b.accuracy - a.accuracy || familiar(b) - familiar(a));
+  const better = sorted.find((h) => h.p < significance);
   const best = better ?? heads[0]!;
 
   // For each power the best head that is not significantly worse than the best of all.
@@ -131,8 +137,7 @@ export function tune<Label>(
   const companions = new Map<number | null, Judged>([[best.transform.power, bestJudged]]);
   for (const h of sorted) {
     const j = judged[heads.indexOf(h)]!;
-    const against = compare(j, bestJudged);
-    const worse = against.p < significance && against.lost > against.won;
+    const worse = adjustedChances([gainsOf(bestJudged, j)], rng.fork(2))[0]! < significance;
     if (!companions.has(h.transform.power) && !worse && same(h.views, best.views))
       companions.set(h.transform.power, j);
   }
@@ -147,9 +152,16 @@ export function tune<Label>(
   const wanted =
     current.openSet.score === "ridge" && best.head.kind !== "ridge" ? "cosine" : current.openSet.score;
   const baseScore = scored.find((s) => s.j === bestJudged && s.score === wanted)!;
-  const scores = scored.map((s) => compareScore(s, baseScore.byClass));
+  const scoreGains = scored.map((s) => s.byClass.map((a, i) => a - baseScore.byClass[i]!));
+  const scoreChances = adjustedChances(scoreGains, rng.fork(3));
+  const scores = scored.map(({ j, score, byClass }, i): TunedScore => {
+    const { mean, ci95 } = meanAndInterval(byClass);
+    const gain = meanAndInterval(scoreGains[i]!).mean;
+    const { transform, head } = j;
+    return { transform, head, score, auroc: mean, ci95, gain, p: scoreChances[i]! };
+  });
   const ranked = [...scores].sort((a, b) => b.auroc - a.auroc);
-  const betterScore = ranked.find((s) => s.p < significance && s.gain > 0);
+  const betterScore = ranked.find((s) => s.p < significance);
   const finalScore = betterScore ?? scores[scored.indexOf(baseScore)]!;
   const finalHead = heads[judged.indexOf(scored[scores.indexOf(finalScore)]!.j)]!;
 
@@ -269,14 +281,18 @@ function scoreChoices(head: HeadSpec): OpenSetSpec["score"][] {
     : ["cosine", "centeredCosine", "mahalanobis"];
 }
 
-function compare(j: Judged, base: Judged): TunedHead {
-  const n = j.right.length;
-  const accuracy = j.right.filter(Boolean).length / n;
-  const won = j.right.filter((ok, i) => ok && !base.right[i]).length;
-  const lost = j.right.filter((ok, i) => !ok && base.right[i]).length;
-  const p = Math.min(1, 2 * binomialTail(won + lost, Math.max(won, lost), 0.5));
+/** 1 for each picture that `j` alone names right, −1 for each that `base` alone does. */
+function gainsOf(j: Judged, base: Judged): number[] {
+  return j.right.map((ok, i) => Number(ok) - Number(base.right[i]));
+}
+
+function compare(j: Judged, base: Judged, p: number): TunedHead {
+  const gains = gainsOf(j, base);
+  const accuracy = j.right.filter(Boolean).length / j.right.length;
+  const won = gains.filter((g) => g > 0).length;
+  const lost = gains.filter((g) => g < 0).length;
   const { views, transform, head } = j;
-  return { views, transform, head, accuracy, interval: wilson(accuracy, n), won, lost, p };
+  return { views, transform, head, accuracy, interval: wilson(accuracy, j.right.length), won, lost, p };
 }
 
 function wilson(share: number, n: number): [number, number] {
@@ -314,21 +330,6 @@ function leaveClassesOut<Label>(
   });
 }
 
-function compareScore(
-  { j, score, byClass }: { j: Judged; score: OpenSetSpec["score"]; byClass: readonly number[] },
-  base: readonly number[],
-): TunedScore {
-  const { mean, ci95 } = meanAndInterval(byClass);
-  const gains = byClass.map((a, i) => a - base[i]!);
-  const { n, mean: gain, ci95: width } = meanAndInterval(gains);
-  let p = 1;
-  if (n >= 3 && gain !== 0) {
-    const error = width / 1.96;
-    p = error > 0 ? 2 * (1 - studentCdf(Math.abs(gain) / error, n - 1)) : 0;
-  }
-  return { transform: j.transform, head: j.head, score, auroc: mean, ci95, gain, p };
-}
-
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 function summarize(report: Omit<TuneReport, "summary">, current: TunedHead): string {
@@ -339,12 +340,12 @@ function summarize(report: Omit<TuneReport, "summary">, current: TunedHead): str
       : `${report.pictures} pictures of ${report.classes} classes`;
   const range = `${percent(head.accuracy)} (${percent(head.interval[0])} to ${percent(head.interval[1])})`;
   const first = report.changed.head
-    ? `Leaving out each of ${part}, the new head and transform name ${range} right, the current ones ${percent(current.accuracy)}: ${head.won} won, ${head.lost} lost, p = ${head.p.toFixed(3)}.`
+    ? `Leaving out each of ${part}, the new head and transform name ${range} right, the current ones ${percent(current.accuracy)}: ${head.won} won, ${head.lost} lost.`
     : `Head and transform stay: on ${part}, each left out in turn, they name ${range} right, and no other choice is better beyond noise.`;
   if (!score) return first;
   const told = `leaving out each class in turn, AUROC ${percent(score.auroc)}`;
   const second =
-    score.gain > 0 && score.p < significance
+    score.p < significance
       ? `Unknown parts are told best by ${score.score}: ${told}, ${percent(score.gain)} more than before, p = ${score.p.toFixed(3)}.`
       : `Unknown parts are told by ${score.score}: ${told}; no other score is better beyond noise.`;
   return `${first} ${second}`;

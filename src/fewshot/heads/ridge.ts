@@ -38,7 +38,8 @@ export const rebuildAfter = 1000;
  * W = A⁻¹ X̃ᵀY, A = X̃ᵀX̃ + λ·diag(1 … 1, 0), X̃ the rows extended by a 1. What RanPAC calls decorrelated prototypes
  * (McDonnell et al. 2023, arXiv:2307.02251): class sums and one Gram matrix are all it takes. Because the intercept is
  * free, centring the rows by anything changes no score, so no centre has to be kept up to date.
- * The distance to a class is minus its score.
+ * The distance to a class is minus its score, less the class's share of the rows: the regression adds that share to every
+ * score as a prior, which favours large classes, and a left-out picture would find its own class's prior lowered.
  */
 export function ridgeScorer(classes: readonly RidgeClass[], dim: number, spec: RidgeSpec): RidgeScorer {
   const project = spec.projection ? projector(dim, spec.projection) : null;
@@ -96,9 +97,11 @@ function scorer(state: State): RidgeScorer {
   const { rows, dim, lambda, project, memo, features, inverse, weights } = state;
   const predict = (x: Float32Array): Float64Array =>
     Float64Array.from(weights, (w) => dot(x, w, dim) + w[dim]!);
+  const counts = rows.map((members) => members.length);
+  const total = counts.reduce((sum, n) => sum + n, 0);
   return {
     leaveOutCost: inverse.blockCost + weights.length * dim,
-    distances: (z) => predict(project(z)).map((s) => -s),
+    distances: (z) => predict(project(z)).map((score, c) => counts[c]! / total - score),
     leaveOut: (owner, picture) => {
       const mine = picture.map((i) => rows[owner]![i]!);
       const alone = rows[owner]!.length === picture.length;
@@ -107,19 +110,20 @@ function scorer(state: State): RidgeScorer {
       const block = inverse.residualBlock(mine);
       const errors = weights.map((_, c) => Float64Array.from(fitted, (f) => (c === owner ? 1 : 0) - f[c]!));
       const left = solveSmall(block, errors);
+      const rest = total - picture.length;
       return mine.map((_, r) =>
         Float64Array.from(weights, (_w, c) => {
-          if (c !== owner) return left[c]![r]!;
-          return alone ? Number.NaN : left[c]![r]! - 1;
+          if (c !== owner) return left[c]![r]! + counts[c]! / rest;
+          return alone ? Number.NaN : left[c]![r]! - 1 + (counts[c]! - picture.length) / rest;
         }),
       );
     },
     update: ({ classes, from, removed, added }) => {
       const changes = removed.length + added.length;
       const fresh = () => rebuild(classes, dim, lambda, project, memo);
-      const n = rows.reduce((sum, c) => sum + c.length, 0);
       const age = state.age + changes;
-      if (changes * 4 >= n || age > rebuildAfter || !inverse.fits(n + added.length)) return fresh();
+      if (changes * 4 >= total || age > rebuildAfter || !inverse.fits(total + added.length - removed.length))
+        return fresh();
 
       const next = inverse.copy();
       const moved = from.map((c) => (c < 0 ? new Float64Array(dim + 1) : Float64Array.from(weights[c]!)));

@@ -1,0 +1,265 @@
+import { describe, expect, it } from "vitest";
+import * as oracle from "../../test/oracle/fewshot.ts";
+import { createRng, type Embeddings, stack } from "../core/index.ts";
+import { confidences, logSoftmax } from "./confidence.ts";
+import { fitDecision } from "./decision.ts";
+import { defaultDecision, defaultPriors } from "./defaults.ts";
+import { cosineDistance, euclidean, squaredEuclidean } from "./distances.ts";
+import { centerOf, leaveOut, makeHead } from "./fit.ts";
+import { conformalThreshold } from "./openset.ts";
+import { prototypes } from "./prototypes.ts";
+import { addRows } from "./samples.ts";
+import { applyTransform } from "./transforms.ts";
+import type { HeadSpec, Support, TransformSpec } from "./types.ts";
+
+/** Classes around centres of their own, all numbers at least 0 as after a ReLU. */
+function gallery(seed: number, counts: readonly number[], dim: number): Support<number> {
+  const rng = createRng(seed);
+  const rows: Float32Array[] = [];
+  const labels: number[] = [];
+  counts.forEach((count, c) => {
+    const middle = Array.from({ length: dim }, () => rng.next() * 2);
+    for (let i = 0; i < count; i++) {
+      // More spread in some directions than in others, or all covariance would be shrunk away.
+      rows.push(Float32Array.from(middle, (m, d) => Math.max(0, m + rng.normal() * (d % 5 === 0 ? 1 : 0.2))));
+      labels.push(c);
+    }
+  });
+  return { embeddings: stack(rows), labels };
+}
+
+const list = ({ data, n, dim }: Embeddings): number[][] =>
+  Array.from({ length: n }, (_, i) => [...data.subarray(i * dim, (i + 1) * dim)]);
+
+function close(got: ArrayLike<number>, want: readonly number[], digits = 6): void {
+  expect(got.length).toBe(want.length);
+  want.forEach((w, i) => {
+    expect(got[i]).toBeCloseTo(w, digits);
+  });
+}
+
+const transform: TransformSpec = { power: 0.5, normalize: true, center: "gallery" };
+const counts = [3, 5, 2, 4];
+const small = gallery(1, counts, 9);
+const owners = small.labels;
+const raw = list(small.embeddings);
+const z = raw.map((r) => oracle.powerL2(r, 0.5));
+const center = oracle.meanRow(oracle.prototypesOf(z, owners, 4));
+const query = list(gallery(2, [1], 9).embeddings)[0]!;
+const zq = oracle.powerL2(query, 0.5);
+
+function scorerOf(support: Support<number>, head: HeadSpec, spec = transform) {
+  const { dim } = support.embeddings;
+  const classes = addRows([], support, spec);
+  return { classes, scorer: makeHead(classes, dim, head, spec, centerOf(classes, dim, spec, defaultPriors)) };
+}
+
+/** The prior that the intercept learns, each class's share of the rows, is taken off. */
+function ridgeDistances(scored: readonly number[], of: readonly number[]): number[] {
+  return scored.map((s, c) => of.filter((o) => o === c).length / of.length - s);
+}
+
+describe("against the float64 oracle", () => {
+  it("prototypes", () => {
+    const got = prototypes(small.embeddings, owners);
+    const want = oracle.prototypesOf(raw, owners, 4);
+    list(got.prototypes).forEach((p, c) => {
+      close(p, want[c]!, 5);
+    });
+    expect(got.counts).toEqual(counts);
+  });
+
+  it("the transform", () => {
+    const got = applyTransform(Float32Array.from(query), transform, Float64Array.from(center));
+    close(got, oracle.centerL2(zq, center));
+  });
+
+  it("each distance between vectors", () => {
+    const [a, b] = [Float32Array.from(raw[0]!), Float32Array.from(raw[5]!)];
+    expect(squaredEuclidean(a, b)).toBeCloseTo(oracle.squaredEuclidean(raw[0]!, raw[5]!), 6);
+    expect(euclidean(a, b)).toBeCloseTo(Math.sqrt(oracle.squaredEuclidean(raw[0]!, raw[5]!)), 6);
+    expect(cosineDistance(a, b)).toBeCloseTo(oracle.cosineDistance(raw[0]!, raw[5]!), 6);
+  });
+
+  it.each(["cosine", "squaredEuclidean", "euclidean"] as const)("nearest prototype, %s", (metric) => {
+    const { scorer } = scorerOf(small, { kind: "prototype", metric });
+    const moved = z.map((r) => oracle.centerL2(r, center));
+    const protos = oracle.prototypesOf(moved, owners, 4);
+    const q = oracle.centerL2(zq, center);
+    const distance = (p: readonly number[]): number => {
+      if (metric === "cosine") return oracle.cosineDistance(q, p);
+      const squared = oracle.squaredEuclidean(q, p);
+      return metric === "euclidean" ? Math.sqrt(squared) : squared;
+    };
+    close(scorer.distances(Float32Array.from(zq)), protos.map(distance));
+  });
+
+  it.each([
+    ["fewer rows than dimensions", gallery(3, [3, 2, 4], 20)],
+    ["more rows than dimensions", gallery(4, [9, 6, 8], 7)],
+  ])("shrunk Mahalanobis, %s", (_name, support) => {
+    const { scorer } = scorerOf(support, { kind: "prototype", metric: "mahalanobis" });
+    const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
+    const { covariance, gamma } = oracle.pooledCovariance(rows, support.labels, 3);
+    expect(gamma).toBeGreaterThan(0);
+    expect(gamma).toBeLessThan(1);
+    const q = oracle.powerL2(list(gallery(5, [1], support.embeddings.dim).embeddings)[0]!, 0.5);
+    const protos = oracle.prototypesOf(rows, support.labels, 3);
+    const want = protos.map((p) => oracle.mahalanobis(covariance, q, p));
+    const got = scorer.distances(Float32Array.from(q));
+    want.forEach((w, c) => {
+      expect(got[c]! / w).toBeCloseTo(1, 5);
+    });
+  });
+
+  it.each([
+    ["dual, fewer rows than dimensions", gallery(6, [3, 2, 4], 20)],
+    ["primal, more rows than dimensions", gallery(7, [9, 6, 8], 7)],
+  ])("ridge, %s", (_name, support) => {
+    const { scorer } = scorerOf(support, { kind: "ridge", lambda: 0.3, projection: null });
+    const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
+    const q = oracle.powerL2(list(gallery(8, [1], support.embeddings.dim).embeddings)[0]!, 0.5);
+    const want = ridgeDistances(oracle.ridgeScores(rows, support.labels, 3, 0.3, q), support.labels);
+    close(scorer.distances(Float32Array.from(q)), want);
+  });
+
+  it("log-softmax and confidences", () => {
+    const logits = [0.3, -1.2, 2, 0];
+    close(logSoftmax(logits), oracle.logSoftmax(logits), 12);
+    const want = oracle.logSoftmax(logits.map((d) => -d / 0.7)).map(Math.exp);
+    close(confidences(logits, 0.7), want, 12);
+    close(logSoftmax([1000, 0]), [0, -1000], 9);
+  });
+
+  it("conformal thresholds", () => {
+    const rng = createRng(9);
+    for (const n of [1, 5, 19, 20, 39, 40, 100]) {
+      const scores = Array.from({ length: n }, () => Math.round(rng.next() * 50));
+      // (n + 1)(1 − 0.05) in whole numbers of hundredths, so that the oracle has no rounding of its own.
+      const wanted = Math.ceil(((n + 1) * 95) / 100);
+      expect(conformalThreshold(scores, 0.05)).toBe(oracle.conformal(scores, wanted));
+    }
+    expect(conformalThreshold([1, 2, 3], 0.2)).toBe(Number.POSITIVE_INFINITY);
+    expect(conformalThreshold([1, 2, 3], 0.25)).toBe(3);
+  });
+});
+
+describe("leaving out, against really leaving out", () => {
+  const rest = (i: number) => ({
+    rows: z.filter((_, k) => k !== i),
+    owners: owners.filter((_, k) => k !== i),
+  });
+  const pictures = owners.map((owner, i) => ({ owner, i }));
+
+  it("ridge, dual and primal", () => {
+    for (const [support, dim] of [
+      [small, 9],
+      [gallery(10, counts, 20), 20],
+    ] as const) {
+      const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
+      const { classes, scorer } = scorerOf(support, { kind: "ridge", lambda: 0.2, projection: null });
+      expect(support.embeddings.dim).toBe(dim);
+      const got = leaveOut(classes, scorer, false);
+      expect(got.length).toBe(rows.length);
+      got.forEach(({ distances }, i) => {
+        const others = rows.filter((_, k) => k !== i);
+        const want = oracle.ridgeScores(others, rest(i).owners, 4, 0.2, rows[i]!);
+        close(distances, ridgeDistances(want, rest(i).owners));
+      });
+    }
+  });
+
+  it("ridge, two views of a picture at once", () => {
+    const groups = [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+    const { classes, scorer } = scorerOf(
+      { ...small, groups },
+      { kind: "ridge", lambda: 0.2, projection: null },
+    );
+    const got = leaveOut(classes, scorer, true);
+    const want = [0, 1].map((i) =>
+      ridgeDistances(oracle.ridgeScores(z.slice(2), owners.slice(2), 4, 0.2, z[i]!), owners.slice(2)),
+    );
+    close(
+      got[0]!.distances,
+      want[0]!.map((w, c) => (w + want[1]![c]!) / 2),
+    );
+  });
+
+  it("nearest prototype, the centre kept", () => {
+    const { classes, scorer } = scorerOf(small, { kind: "prototype", metric: "cosine" });
+    const moved = z.map((r) => oracle.centerL2(r, center));
+    leaveOut(classes, scorer, false).forEach(({ owner, distances }, i) => {
+      expect(owner).toBe(pictures[i]!.owner);
+      const protos = oracle.prototypesOf(
+        moved.filter((_, k) => k !== i),
+        rest(i).owners,
+        4,
+      );
+      close(
+        distances,
+        protos.map((p) => oracle.cosineDistance(moved[i]!, p)),
+      );
+    });
+  });
+
+  it.each([
+    ["one row a picture", undefined],
+    ["two views of a picture", [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]],
+  ])("Mahalanobis, shrinkage and degrees kept, %s", (_name, groups) => {
+    const { classes, scorer } = scorerOf({ ...small, groups }, { kind: "prototype", metric: "mahalanobis" });
+    const { gamma } = oracle.pooledCovariance(z, owners, 4);
+    const degrees = z.length - 4;
+    const scatter = (rows: readonly number[][], of: readonly number[]): number[][] => {
+      const means = oracle.prototypesOf(rows, of, 4);
+      const residuals = rows.map((r, i) => r.map((v, k) => v - means[of[i]!]![k]!));
+      return oracle.product(oracle.transpose(residuals), residuals);
+    };
+    const trace = scatter(z, owners).reduce((s, r, i) => s + r[i]! / degrees, 0);
+    const out = groups ? [0, 1] : [0];
+    const others = z.filter((_, k) => !out.includes(k));
+    const of = owners.filter((_, k) => !out.includes(k));
+    const covariance = scatter(others, of).map((r, i) =>
+      r.map((v, j) => ((1 - gamma) * v) / degrees + (i === j ? (gamma * trace) / 9 : 0)),
+    );
+    const want = oracle.prototypesOf(others, of, 4).map((p) => oracle.mahalanobis(covariance, z[0]!, p));
+    const got = leaveOut(classes, scorer, false)[0]!.distances;
+    want.forEach((w, c) => {
+      expect(got[c]! / w).toBeCloseTo(1, 5);
+    });
+  });
+});
+
+describe("the whole chain", () => {
+  it("answers with the oracle's confidences, distances and thresholds", () => {
+    const counts25 = [25, 25, 25];
+    const support = gallery(11, counts25, 12);
+    const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
+    const fitted = fitDecision(support, defaultDecision, defaultPriors);
+    const q = oracle.powerL2(query.concat([0.5, 0.1, 0.9]), 0.5);
+    const { candidates } = fitted.decide(stack([Float32Array.from([...query, 0.5, 0.1, 0.9])]));
+    const scores = oracle.ridgeScores(rows, support.labels, 3, 0.1, q);
+    const confidence = oracle.logSoftmax(scores.map((s) => s / fitted.temperature)).map(Math.exp);
+    const protos = oracle.prototypesOf(rows, support.labels, 3);
+
+    const own = rows.map((r, i) => {
+      const others = rows.filter((_, k) => k !== i);
+      const of = support.labels.filter((_, k) => k !== i);
+      return oracle.prototypesOf(others, of, 3).map((p) => oracle.cosineDistance(r, p));
+    });
+    const average = (xs: readonly number[]): number => xs.reduce((s, x) => s + x, 0) / xs.length;
+    const means = [0, 1, 2].map((c) =>
+      average(own.flatMap((d, i) => (support.labels[i] === c ? [d[c]!] : []))),
+    );
+    const offsets = means.map((m) => ((0.25 * 25) / 35) * (m - average(means)));
+    const nearest = own.map((d) => Math.min(...d.map((x, c) => x - offsets[c]!)));
+    const quantile = oracle.conformal(nearest, Math.ceil((76 * 95) / 100));
+
+    expect(candidates.map((c) => c.label).sort()).toEqual([0, 1, 2]);
+    for (const { label, confidence: got, distance, threshold } of candidates) {
+      expect(got).toBeCloseTo(confidence[label]!, 5);
+      expect(distance).toBeCloseTo(oracle.cosineDistance(q, protos[label]!), 6);
+      expect(threshold).toBeCloseTo(quantile + offsets[label]!, 6);
+    }
+    expect([...fitted.thresholdSources.values()]).toEqual(["pooled", "pooled", "pooled"]);
+  });
+});
