@@ -16,6 +16,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { isProtolineError, type ProtolineError } from "../src/core/index.ts";
 import { createStore } from "../src/store/create-store.ts";
 import { openSqlite } from "../src/store/drivers/sqlite.ts";
+import { connect } from "../src/store/drivers/sqlite-connection.ts";
 import { type GalleryStore, openStore } from "../src/store/index.ts";
 import { by, gallery, sample } from "./store.contract.ts";
 
@@ -94,17 +95,10 @@ describe("an SQLite store", () => {
   });
 
   it("survives power cuts and readers: WAL, synchronous FULL, foreign keys", async () => {
-    const path = await made();
-    const raw = new Database(path);
-    expect(raw.pragma("journal_mode")).toEqual([{ journal_mode: "wal" }]);
-    expect(raw.pragma("foreign_key_check")).toEqual([]);
-    raw.close();
-    // `synchronous` belongs to a connection and cannot be asked from outside.
-    const source = readFileSync(
-      new URL("../src/store/drivers/sqlite-connection.ts", import.meta.url),
-      "utf8",
-    );
-    expect(source).toContain("PRAGMA synchronous = FULL");
+    const db = await connect(await made(), 100);
+    const pragma = (name: string) => db.first(`PRAGMA ${name}`)?.[0];
+    expect(["journal_mode", "synchronous", "foreign_keys"].map(pragma)).toEqual(["wal", 2, 1]);
+    db.close();
   });
 
   it("says that another process writes, after the time it may wait", async () => {
