@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
+import { BATCH, type Case, cases } from "../../test/graph/cases.ts";
 import { createRng } from "../core/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
 import { gradientRules } from "./gradients.ts";
@@ -14,7 +15,6 @@ import {
   type Value,
   verify,
 } from "./index.ts";
-import { BATCH, type Case, cases } from "./testing/cases.ts";
 
 type Feeds = Record<string, NdArray>;
 

@@ -57,21 +57,27 @@ function pick(x: NdArray, dims: readonly number[], source: (index: readonly numb
   return y;
 }
 
-const dot = (index: readonly number[], strides: readonly number[]): number =>
-  index.reduce((sum, at, axis) => sum + at * strides[axis]!, 0);
+function dot(index: readonly number[], strides: readonly number[]): number {
+  let at = 0;
+  for (let axis = 0; axis < index.length; axis++) at += index[axis]! * strides[axis]!;
+  return at;
+}
 
 /** Combines arrays element by element under broadcasting. */
 function combine(x: readonly NdArray[], f: (...values: number[]) => number): readonly NdArray[] {
   const dims = broadcast(x.map((v) => v.dims)) as readonly number[];
   const y = zeros(dims);
-  const steps = x.map((v) => {
-    const strides = stridesOf(v.dims).map((stride, i) => (v.dims[i] === 1 ? 0 : stride));
-    return [...dims.slice(v.dims.length).map(() => 0), ...strides];
-  });
-  each(dims, (index, flat) => {
-    y.data[flat] = f(...x.map((v, i) => v.data[dot(index, steps[i]!)]!));
-  });
+  const spread = x.map((v) => (sizeOf(v.dims) === y.data.length ? v : repeat(v, dims)));
+  const [a, b] = spread;
+  if (spread.length === 2) for (let i = 0; i < y.data.length; i++) y.data[i] = f(a!.data[i]!, b!.data[i]!);
+  else for (let i = 0; i < y.data.length; i++) y.data[i] = f(...spread.map((v) => v.data[i]!));
   return [y];
+}
+
+function repeat(x: NdArray, dims: readonly number[]): NdArray {
+  const strides = stridesOf(x.dims).map((stride, i) => (x.dims[i] === 1 ? 0 : stride));
+  const steps = [...dims.slice(x.dims.length).map(() => 0), ...strides];
+  return pick(x, dims, (index) => dot(index, steps));
 }
 
 const map = ([x]: readonly NdArray[], f: (v: number) => number): readonly NdArray[] => [

@@ -1,5 +1,5 @@
-import { tensor } from "../graph.ts";
-import type { Builder, OpName, Value } from "../index.ts";
+import type { Builder, OpName, Value } from "../../src/graph/index.ts";
+import { tensor } from "../../src/graph/index.ts";
 
 /**
  * One graph for each way in which an operator is used. Every rule is checked on them: the kernel against ONNX Runtime,
