@@ -25,6 +25,10 @@ export function share(text: string): number {
   return value;
 }
 
+export function shareOrZero(text: string): number {
+  return Number(text) === 0 && text.trim() !== "" ? 0 : share(text);
+}
+
 export function integerList(text: string): number[] {
   return text.split(",").map(positiveInteger);
 }

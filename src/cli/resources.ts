@@ -94,16 +94,9 @@ export async function withRecognizer<T>(
   });
 }
 
-/** Whether the path is a folder. Throws FOLDER_NOT_FOUND where there is nothing. */
-export async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (cause) {
-    throw new ProtolineError("FOLDER_NOT_FOUND", {
-      expected: "a file or folder that can be read",
-      got: quote(path, 300),
-      todo: "Check the path.",
-      cause,
-    });
-  }
+/** What the path leads to. */
+export async function kindOf(path: string): Promise<"folder" | "file" | "missing"> {
+  const found = await stat(path).catch(() => null);
+  if (!found) return "missing";
+  return found.isDirectory() ? "folder" : "file";
 }

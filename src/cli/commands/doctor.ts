@@ -1,7 +1,10 @@
-import { access, constants, mkdtemp, rm, stat, statfs } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { access, constants, mkdtemp, readFile, rm, stat, statfs } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { availableParallelism, freemem, tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, extname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import type { Command } from "commander";
 import { action, type Context } from "../context.ts";
 import { errorObject } from "../exit.ts";
@@ -59,10 +62,28 @@ async function attempt(examine: Examine, context: Context): Promise<readonly Che
 }
 
 const require = createRequire(import.meta.url);
-const versionOf = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
+
+interface Package {
+  readonly name?: string;
+  readonly version: string;
+  readonly engines: { readonly node: string };
+}
+
+/** The manifest of the package that a module lies in, whatever the package exports. */
+async function packageOf(modulePath: string): Promise<Package> {
+  for (let folder = dirname(modulePath); ; folder = dirname(folder)) {
+    const text = await readFile(join(folder, "package.json"), "utf8").catch(() => null);
+    const found = text === null ? null : (JSON.parse(text) as Package);
+    // A package.json without a name only says how the files beside it are to be read.
+    if (found?.name !== undefined) return found;
+    if (folder === dirname(folder)) throw new Error(`no package.json above ${modulePath}`);
+  }
+}
+
+const versionOf = async (name: string): Promise<string> => (await packageOf(require.resolve(name))).version;
 
 async function node(): Promise<Check> {
-  const { engines } = require("../../../package.json") as { engines: { node: string } };
+  const { engines } = await packageOf(fileURLToPath(import.meta.url));
   const least = engines.node
     .replace(/[^\d.]/g, "")
     .split(".")
@@ -75,9 +96,15 @@ async function node(): Promise<Check> {
 }
 
 async function runtime({ provider = "cpu" }: Context): Promise<Check> {
-  const { availableProviders } = await import("../../runtime/index.ts");
-  const available = await availableProviders();
-  const found = `onnxruntime ${versionOf("onnxruntime-node")}, providers that work here: ${available.join(", ")}`;
+  const entry = new URL(`../../runtime/index${extname(import.meta.url)}`, import.meta.url);
+  const probe = `import { availableProviders } from ${JSON.stringify(entry)};
+    console.log(JSON.stringify(await availableProviders()));`;
+  // In a process of its own: a driver that does not fit may print, or end the process that tries it.
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", probe], {
+    timeout: 30_000,
+  });
+  const available = JSON.parse(stdout) as string[];
+  const found = `onnxruntime ${await versionOf("onnxruntime-node")}, providers that work here: ${available.join(", ")}`;
   if (available.includes(provider)) return { name: "runtime", state: "ok", found };
   const todo = `Provider ${provider} does not work here: install its driver, or leave --provider out.`;
   return { name: "runtime", state: "bad", found, todo };
@@ -91,7 +118,7 @@ async function images(): Promise<Check> {
   return {
     name: "images",
     state: "ok",
-    found: `sharp ${versionOf("sharp")}, libvips ${sharp.versions.vips}`,
+    found: `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`,
   };
 }
 
@@ -103,7 +130,7 @@ async function sqlite(): Promise<Check> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return { name: "sqlite", state: "ok", found: `libsql ${versionOf("libsql")}` };
+  return { name: "sqlite", state: "ok", found: `libsql ${await versionOf("libsql")}` };
 }
 
 /** The folder itself, or the nearest one above it that is there. */

@@ -1,3 +1,5 @@
+import { readdir } from "node:fs/promises";
+import { extname } from "node:path";
 import { type Command, Option } from "commander";
 import { type ErrorCode, ProtolineError, quote } from "../../core/index.ts";
 import type { Region } from "../../data/index.ts";
@@ -6,7 +8,7 @@ import type { RefreshPolicy } from "../../store/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { codeToExit, partlyDone } from "../exit.ts";
 import { parseRefresh, parseRegion } from "../parse.ts";
-import { isFolder, withRecognizer } from "../resources.ts";
+import { kindOf, withRecognizer } from "../resources.ts";
 import { oneLine, plural, seconds, table } from "../text.ts";
 
 interface EnrollFlags {
@@ -66,22 +68,18 @@ async function listWork(paths: readonly string[], label: string | undefined): Pr
   const empty: string[] = [];
   const skipped: Work["skipped"][number][] = [];
   for (const path of paths) {
-    const folder = await isFolder(path);
+    const kind = await kindOf(path);
     if (label !== undefined) {
-      const listing = folder ? await listImages(path) : { images: [path], skipped: [] };
+      const listing = kind === "folder" ? await listImages(path) : { images: [path], skipped: [] };
       add(label, listing.images);
       skipped.push(...listing.skipped);
-    } else if (folder) {
+    } else {
+      if (kind === "file" || (kind === "folder" && (await holdsOneClass(path)))) throw classMissing(path);
       const listing = await listClasses(path);
       for (const { label: name, images } of listing.classes) add(name, images);
       empty.push(...listing.empty);
       skipped.push(...listing.skipped);
-    } else
-      throw new ProtolineError("INVALID_ARGUMENT", {
-        expected: "the class of single pictures",
-        got: `${quote(path, 200)} without --class`,
-        todo: 'Say which part it shows: protoline enroll --class "NAME" PICTURES.',
-      });
+    }
   }
   return {
     classes: [...byLabel].map(([name, images]) => ({ label: name, images })),
@@ -89,6 +87,23 @@ async function listWork(paths: readonly string[], label: string | undefined): Pr
     skipped,
   };
 }
+
+/** Pictures right in the folder, and no folder beside them. */
+async function holdsOneClass(path: string): Promise<boolean> {
+  const { imageExtensions } = await import("../../data/index.ts");
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return (
+    entries.some((entry) => entry.isFile() && imageExtensions.includes(extname(entry.name).toLowerCase())) &&
+    !entries.some((entry) => entry.isDirectory() || entry.isSymbolicLink())
+  );
+}
+
+const classMissing = (path: string): ProtolineError =>
+  new ProtolineError("INVALID_ARGUMENT", {
+    expected: "a folder that holds a folder for each class, or pictures with --class",
+    got: `${quote(path, 200)} without --class`,
+    todo: 'Say which part it shows: protoline enroll --class "NAME" PATHS.',
+  });
 
 async function run(context: Context, [paths]: [string[]], flags: EnrollFlags): Promise<number> {
   const { classes, empty, skipped } = await listWork(paths, flags.class);

@@ -99,7 +99,7 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
     context.warn(`class ${quote(label)} has no images and is left out [CLASS_EMPTY]`);
 
   const { model, why } = await chooseModel(context);
-  if (!context.model) context.note(why);
+  if (!context.model) context.note(`model ${quote(model)}: ${why}`);
   const encoder = await openModel(context, model);
   try {
     const decision = decisionOf(encoder, flags, transform, head);

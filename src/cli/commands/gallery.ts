@@ -3,7 +3,7 @@ import { ProtolineError, quote } from "../../core/index.ts";
 import type { GalleryStore, RefreshPolicy, RevisionInfo } from "../../store/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { parseRefresh, positiveInteger, revisionNumber } from "../parse.ts";
-import { withStore } from "../resources.ts";
+import { withRecognizer, withStore } from "../resources.ts";
 import { oneLine, plural, table, timeText } from "../text.ts";
 
 /** Revisions of more than this are not shown unless asked for. */
@@ -219,6 +219,30 @@ export function gallery(program: Command): void {
 }
 
 function registerTransfer(group: Command): void {
+  group
+    .command("reembed")
+    .description("embed the kept pictures again with another model, as a new revision")
+    .addHelpText(
+      "after",
+      examples(["protoline gallery reembed --model mobilenet-v2", "from then on the gallery's own"]),
+    )
+    .action(
+      action(async (context) => {
+        if (context.model === undefined)
+          throw new ProtolineError("INVALID_ARGUMENT", {
+            expected: "the model to change to",
+            got: "no --model",
+            todo: "Name it: protoline gallery reembed --model NAME.",
+          });
+        await withRecognizer(
+          context,
+          "existing",
+          async (recognizer) => reportRevision(context, recognizer.revision, "embedded again"),
+          { onModelMismatch: "reembed" },
+        );
+      }),
+    );
+
   group
     .command("export")
     .description("write the gallery with its pictures into one file, to keep or to move to another machine")

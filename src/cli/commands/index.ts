@@ -8,12 +8,14 @@ import { keys } from "./keys.ts";
 import { models } from "./models.ts";
 import { recognize } from "./recognize.ts";
 import { serve } from "./serve.ts";
+import { tune } from "./tune.ts";
 
 /** One line a command, in the order of the help page. */
 export const commands: readonly ((program: Command) => void)[] = [
   enroll,
   recognize,
   gallery,
+  tune,
   evaluate,
   models,
   keys,

@@ -4,7 +4,7 @@ import { ProtolineError, quote } from "../../core/index.ts";
 import type { Preprocess } from "../../data/index.ts";
 import type { Bundle, ImportOptions } from "../../models/index.ts";
 import { action, type Context, examples } from "../context.ts";
-import { isFolder, sources } from "../resources.ts";
+import { kindOf, sources } from "../resources.ts";
 import { bytesText, oneLine, table } from "../text.ts";
 
 export function models(program: Command): void {
@@ -130,9 +130,8 @@ interface ImportFlags extends Pick<ImportOptions, "output" | "pooling" | "licens
 }
 
 async function importOne(context: Context, [path]: [string], flags: ImportFlags): Promise<void> {
-  const bundle = (await isFolder(path))
-    ? await readFolder(path, flags)
-    : await fromFile(context, path, flags);
+  const bundle =
+    (await kindOf(path)) === "folder" ? await readFolder(path, flags) : await fromFile(context, path, flags);
   const { importedPath, modelHash, writeBundle, zooRow } = await import("../../models/index.ts");
   const { name } = bundle.manifest;
   const target = importedPath(name, await sources());

@@ -5,7 +5,7 @@ import type { Recognition, Recognizer } from "../../recognizer/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { errorObject, exitCode, partlyDone } from "../exit.ts";
 import { parseRegion, positiveInteger } from "../parse.ts";
-import { isFolder, withRecognizer } from "../resources.ts";
+import { kindOf, withRecognizer } from "../resources.ts";
 import { displayWidth, fitTo, oneLine, plural, seconds } from "../text.ts";
 
 interface RecognizeFlags {
@@ -38,7 +38,7 @@ async function listFrames(context: Context, paths: readonly string[]): Promise<s
   const { listImages } = await import("../../data/index.ts");
   const frames: string[] = [];
   for (const path of paths)
-    if (await isFolder(path)) {
+    if ((await kindOf(path)) === "folder") {
       const { images, skipped } = await listImages(path);
       frames.push(...images);
       for (const { path: file, reason } of skipped) context.note(`skipped ${quote(file, 200)}: ${reason}`);
