@@ -344,9 +344,16 @@ export class Recognizer implements RecognizerCore {
     return result;
   }
 
-  /** The samples of the head with the views of `kinds`, embedded from the kept pictures. */
+  /**
+   * The samples that recognitions compare with now, with the views of `kinds`, embedded from the kept pictures.
+   *
+   * @throws MODEL_MISMATCH for a picture that was not kept.
+   */
   async embedSupport(kinds: DecisionSpec["views"]["support"]): Promise<readonly Sample[]> {
-    const { samples } = this.#snapshot.source;
+    return this.#embedAgain(this.samples, kinds);
+  }
+
+  async #embedAgain(samples: readonly Sample[], kinds: DecisionSpec["views"]["support"]): Promise<Sample[]> {
     const result: Sample[] = [];
     for (const sample of samples) {
       const kept = await this.store.image(this.gallery, sample.id);
@@ -382,7 +389,10 @@ export class Recognizer implements RecognizerCore {
   async #reembed(decision: DecisionSpec, change: Change): Promise<RevisionInfo> {
     const { encoder } = this;
     return this.#exclusive(async () => {
-      const samples = await this.embedSupport(decision.views.support);
+      // Waiting samples have embeddings of the old kind: they join first, so that they are embedded again too.
+      await this.store.publish(this.gallery, change);
+      const { samples: all } = await this.store.snapshot(this.gallery);
+      const samples = await this.#embedAgain(all, decision.views.support);
       const revision = await this.store.replaceEmbeddings(
         this.gallery,
         {

@@ -1,0 +1,105 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { blue, green, partPicture, red } from "./support/pictures.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/**
+ * The packed tarball as an empty project gets it: unpacked under node_modules, its dependencies linked from here
+ * instead of downloaded again.
+ */
+describe("the package", () => {
+  let project: string;
+
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), "protoline-package-"));
+    const { stdout } = await run(
+      "npm",
+      ["pack", "--json", "--silent", "--ignore-scripts", "--pack-destination", project],
+      { cwd: root },
+    );
+    const [packed] = JSON.parse(stdout) as { filename: string; size: number; files: { path: string }[] }[];
+    const home = join(project, "node_modules/protoline");
+    await mkdir(home, { recursive: true });
+    await run("tar", ["-xzf", join(project, packed!.filename), "-C", home, "--strip-components=1"]);
+    const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+      dependencies: Record<string, string>;
+    };
+    for (const name of [...Object.keys(manifest.dependencies), "@types/node"]) {
+      const to = join(project, "node_modules", name);
+      await mkdir(join(to, ".."), { recursive: true });
+      await symlink(join(root, "node_modules", name), to);
+    }
+    await writeFile(join(project, "package.json"), JSON.stringify({ name: "line", type: "module" }));
+    for (const [label, colour] of [
+      ["red bar", red],
+      ["green bar", green],
+    ] as const) {
+      await mkdir(join(project, "parts", label), { recursive: true });
+      for (let seed = 1; seed <= 10; seed++)
+        await writeFile(join(project, "parts", label, `${seed}.jpg`), await partPicture(colour, seed));
+    }
+    await mkdir(join(project, "frames"));
+    await writeFile(join(project, "frames/a.jpg"), await partPicture(red, 100));
+    await writeFile(join(project, "frames/b.jpg"), await partPicture(blue, 101));
+  });
+  afterAll(() => rm(project, { recursive: true, force: true }));
+
+  it("holds what runs, and no tests, sources or data", async () => {
+    const { stdout } = await run("npm", ["pack", "--json", "--dry-run", "--silent", "--ignore-scripts"], {
+      cwd: root,
+    });
+    const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[];
+    const paths = packed!.files.map(({ path }) => path);
+    expect(paths).toContain("dist/index.d.ts");
+    expect(paths).toContain("dist/cli/main.js");
+    expect(paths).toContain("LICENSE");
+    expect(paths.filter((path) => /\.test\.|^src\/|^test\/|\.onnx$|\.jpe?g$/.test(path))).toEqual([]);
+  });
+
+  it("runs the first example of the README in an empty project, with types", async () => {
+    const example = await readFile(join(root, "examples/enroll-and-recognize.ts"), "utf8");
+    await writeFile(join(project, "example.ts"), example);
+    await writeFile(
+      join(project, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          module: "nodenext",
+          target: "es2023",
+          types: ["node"],
+        },
+        files: ["example.ts"],
+      }),
+    );
+    await run(join(root, "node_modules/.bin/tsc"), ["-p", "."], { cwd: project }).catch(({ stdout }) => {
+      throw new Error(stdout);
+    });
+    // Without a mirror or cache: what a fresh machine has.
+    const env = { ...process.env, PROTOLINE_MIRROR: "", PROTOLINE_CACHE: join(project, "cache") };
+    const { stdout } = await run("node", ["example.js", "parts", "frames"], { cwd: project, env });
+    expect(stdout).toMatch(/a\.jpg known red bar/);
+    expect(stdout).toMatch(/b\.jpg (unknown|ambiguous|known)/);
+    expect(await readFile(join(root, "README.md"), "utf8")).toContain(
+      example.slice(example.indexOf("import")).trim(),
+    );
+  });
+
+  it("has every subpath that it exports", async () => {
+    const { exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+      exports: Record<string, unknown>;
+    };
+    const paths = Object.keys(exports).filter((path) => !path.endsWith(".json"));
+    const script = `for (const path of ${JSON.stringify(paths)}) {
+      const room = await import("protoline" + path.slice(1));
+      if (Object.keys(room).length === 0) throw new Error(path);
+    }`;
+    await run("node", ["--input-type=module", "-e", script], { cwd: project });
+  });
+});
