@@ -96,6 +96,7 @@ export function scatteringGraph(): Graph {
   const nodes: Node[] = [];
   const initializers = new Map<string, Tensor>();
 
+  // Node by node, not with the graph's builder: whatever that came to change would give galleries another encoder.
   function constant(name: string, value: Tensor): string {
     initializers.set(name, value);
     return name;
@@ -214,8 +215,12 @@ export function scatteringBundle(): Bundle {
         standardize: "none",
       },
       // The numbers are logarithms already: a power would only distort them.
-      decision: { ...defaultDecision, transform: { ...defaultDecision.transform, power: null } },
-      priors: { ...defaultPriors, baseMean: null },
+      decision: {
+        ...defaultDecision,
+        transform: { ...defaultDecision.transform, power: null },
+        head: { kind: "ridge", lambda: 0.03, projection: null },
+      },
+      priors: { ...defaultPriors, temperature: 0.2, baseMean: null },
       provenance: {
         origin: "built in: wavelet scattering, computed from formulas",
         license: "Apache-2.0",
