@@ -96,7 +96,9 @@ describe("evaluate", () => {
       let wins = 0;
       for (const k of known)
         for (const u of unknown) {
-          const [inside, outside] = [k.candidates[0]!.distance, u.candidates[0]!.distance];
+          const [inside, outside] = [k, u].map(({ candidates }) =>
+            Math.min(...candidates.map(({ distance }) => distance)),
+          ) as [number, number];
           wins += inside < outside ? 1 : inside === outside ? 0.5 : 0;
         }
       areas.push(wins / (known.length * unknown.length));
@@ -186,6 +188,9 @@ describe("evaluate", () => {
       groups: (origin) => origin.split("_")[0]!,
     });
     expect(results[0]!.notApart).toEqual(["class 1"]);
+    // All pictures of class 1 are of one group, and half of the queries are of class 1.
+    expect(results[0]!.sharedGroups).toBe(0.5);
+    expect((await evaluate({ ...base, dataset: paired })).results[0]!.sharedGroups).toBe(0);
   });
 
   it.each([

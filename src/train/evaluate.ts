@@ -58,7 +58,10 @@ export interface EvaluationRow {
   readonly ece: number;
   /** Known queries called unknown, over all queries; the decision's `openSet.falseRejectRate` is what was asked. */
   readonly falseRejectRate: number;
-  /** Known against unknown by the best candidate's open-set distance, a mean over episodes; with `openSet` alone. */
+  /**
+   * Known against unknown by the open-set distance to the nearest class, a mean over episodes; with `openSet` alone.
+   * Thresholds have no part in it.
+   */
   readonly auroc?: number;
   readonly aupr?: number;
   readonly fpr95?: number;
@@ -73,6 +76,8 @@ export interface EvaluationRow {
   readonly confusion: readonly (readonly number[])[];
   /** Classes whose groups could not be kept on one side: too few, or too large. Empty without `groups`. */
   readonly notApart: readonly string[];
+  /** Queries whose group was among the support's, of any class, over all queries: what `groups` left together. */
+  readonly sharedGroups: number;
 }
 
 export interface Evaluation {
@@ -128,17 +133,19 @@ export async function evaluate({
     const answer = (set: EpisodeSet): Answer[] =>
       set.rows.map((picture, i) => {
         const decided = fitted.decide(stack(queryViews(picture)));
-        const { label, confidence, distance } = decided.candidates[0]!;
+        const { label, confidence } = decided.candidates[0]!;
         return {
           truth: set.labels[i]!,
           label,
           correct: label === set.labels[i],
           confidence,
-          novelty: distance,
+          novelty: Math.min(...decided.candidates.map(({ distance }) => distance)),
           unknown: decided.kind === "unknown",
         };
       });
-    return { known: answer(querySet), unknown: answer(unknownSet) };
+    const shown = new Set(photographs && supportSet.rows.map((picture) => photographs[picture]!));
+    const shared = querySet.rows.filter((picture) => photographs && shown.has(photographs[picture]!)).length;
+    return { known: answer(querySet), unknown: answer(unknownSet), shared };
   };
 
   const results: EvaluationRow[] = [];
@@ -169,6 +176,8 @@ interface Answer {
 interface Asked {
   readonly known: readonly Answer[];
   readonly unknown: readonly Answer[];
+  /** Known queries whose group the support showed. */
+  readonly shared: number;
 }
 
 function newTally(labels: readonly string[]) {
@@ -176,10 +185,12 @@ function newTally(labels: readonly string[]) {
   const confusion = labels.map(() => labels.map(() => 0));
   const answers: Answer[] = [];
   const accuracies: number[] = [];
+  let sharedGroups = 0;
   const open = { auroc: [] as number[], aupr: [] as number[], fpr95: [] as number[], oscr: [] as number[] };
   return {
-    add({ known, unknown }: Asked): void {
+    add({ known, unknown, shared }: Asked): void {
       answers.push(...known);
+      sharedGroups += shared;
       accuracies.push(share(known, ({ correct }) => correct));
       for (const { truth, label } of known) confusion[index.get(truth)!]![index.get(label)!]!++;
       if (unknown.length === 0) return;
@@ -196,6 +207,7 @@ function newTally(labels: readonly string[]) {
         mean,
         ci95,
         ece: ece(answers),
+        sharedGroups: sharedGroups / answers.length,
         falseRejectRate: share(answers, ({ unknown }) => unknown),
         ...(open.auroc.length > 0 && {
           auroc: meanAndInterval(open.auroc).mean,
