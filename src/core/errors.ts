@@ -26,6 +26,12 @@ export const errorTable = {
   FOLDER_EMPTY: { status: 400, title: "The folder holds no images" },
   CLASS_EMPTY: { status: 400, title: "A class has no images" },
   EPISODE_IMPOSSIBLE: { status: 400, title: "The data are too few for such an episode" },
+  DATASET_NOT_FOUND: { status: 404, title: "The data set is not there" },
+  DATASET_BROKEN: { status: 422, title: "The data set is not what it should be" },
+  DATASET_TOO_LARGE: { status: 413, title: "The data set does not fit the limit on memory" },
+  DATASET_DOWNLOAD_FAILED: { status: 503, title: "The data set could not be downloaded" },
+  DATASET_HASH_MISMATCH: { status: 422, title: "The file of the data set is not the published one" },
+  SPLIT_INVALID: { status: 422, title: "The split file does not fit the data set" },
   // graph, onnx, runtime
   MODEL_BROKEN: { status: 422, title: "The file is not an ONNX model" },
   MODEL_UNSUPPORTED: { status: 422, title: "The model uses what Protoline cannot run" },
@@ -43,6 +49,10 @@ export const errorTable = {
   NOT_FINITE: { status: 422, title: "A number is not finite" },
   GALLERY_EMPTY: { status: 409, title: "The gallery holds no classes yet" },
   TOO_FEW_SAMPLES: { status: 400, title: "There are too few samples for this" },
+  // train
+  CONFIG_INVALID: { status: 400, title: "The training config is not valid" },
+  CHECKPOINT_INVALID: { status: 422, title: "The checkpoint cannot be used" },
+  TRAINING_DIVERGED: { status: 422, title: "The training has left the finite numbers" },
   // store
   LABEL_INVALID: { status: 400, title: "The class name is not valid" },
   GALLERY_NOT_FOUND: { status: 404, title: "There is no such gallery" },
@@ -65,7 +75,10 @@ export const errorTable = {
   ROUTE_NOT_FOUND: { status: 404, title: "There is no such address" },
   SAMPLE_NOT_FOUND: { status: 404, title: "There is no such support sample" },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, title: "The content type of the request is not supported" },
-  HEADERS_TOO_LARGE: { status: 431, title: "The address and headers of the request are larger than the limit" },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    title: "The address and headers of the request are larger than the limit",
+  },
   REQUEST_TIMEOUT: { status: 408, title: "The request did not arrive in time" },
   OVERLOADED: { status: 503, title: "The server has more to do than it can" },
   TIMED_OUT: { status: 503, title: "The answer took longer than the limit" },

@@ -26,6 +26,7 @@ export {
   refuseEmptyClasses,
   type SkippedPath,
 } from "./folders.ts";
+export { findDataset, type LoadOptions, loadDataset } from "./load.ts";
 export { naturalOrder } from "./natural.ts";
 export type { PixelSet } from "./pixel-set.ts";
 export { checkRegion, cutRegion, type PixelOrder, pictureFromPixels } from "./pixels.ts";
