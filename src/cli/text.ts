@@ -33,23 +33,26 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** Fills with blanks to `width` columns, or cuts with `…`: the end, or the start, as for a path, whose end says more. */
-export function fitTo(
-  text: string,
-  width: number,
-  align: "left" | "right" = "left",
-  cut: "end" | "start" = "end",
-): string {
-  if (displayWidth(text) > width) {
-    const chars = [...text];
-    while (displayWidth(chars.join("")) > width - 1) {
-      if (cut === "end") chars.pop();
-      else chars.shift();
-    }
-    text = cut === "end" ? `${chars.join("")}…` : `…${chars.join("")}`;
+/** Cuts to `width` columns with `…`: the end, or the start, as for a path, whose end says more. */
+export function shorten(text: string, width: number, cut: "end" | "start" = "end"): string {
+  if (displayWidth(text) <= width) return text;
+  const chars = [...text];
+  if (cut === "start") chars.reverse();
+  const kept: string[] = [];
+  let used = 1;
+  for (const char of chars) {
+    used += displayWidth(char);
+    if (used > width) break;
+    kept.push(char);
   }
-  const blanks = " ".repeat(Math.max(0, width - displayWidth(text)));
-  return align === "left" ? text + blanks : blanks + text;
+  return cut === "end" ? `${kept.join("")}…` : `…${kept.reverse().join("")}`;
+}
+
+/** Fills with blanks to `width` columns, or shortens. */
+export function fitTo(text: string, width: number, align: "left" | "right" = "left"): string {
+  const short = shorten(text, width);
+  const blanks = " ".repeat(width - displayWidth(short));
+  return align === "left" ? short + blanks : blanks + short;
 }
 
 /** Aligned columns with a head; a column of numbers alone stands to the right. */

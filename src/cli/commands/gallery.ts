@@ -4,10 +4,11 @@ import type { GalleryStore, RefreshPolicy, RevisionInfo } from "../../store/inde
 import { action, type Context, examples } from "../context.ts";
 import { parseRefresh, positiveInteger, revisionNumber } from "../parse.ts";
 import { withRecognizer, withStore } from "../resources.ts";
-import { oneLine, plural, table, timeText } from "../text.ts";
+import { oneLine, plural, shorten, table, timeText } from "../text.ts";
 
-/** Revisions of more than this are not shown unless asked for. */
 const defaultHistory = 20;
+/** Columns of a reason; --json has it whole. */
+const longestReason = 60;
 
 const refreshText = (refresh: RefreshPolicy): string =>
   refresh.kind === "after" ? `after ${plural(refresh.samples, "sample")}` : refresh.kind;
@@ -175,15 +176,15 @@ export function gallery(program: Command): void {
           if (context.json) return context.print(JSON.stringify(history));
           context.print(
             table(
-              ["revision", "time (UTC)", "who", "classes", "pictures", "reason", "content"],
+              ["revision", "time (UTC)", "who", "classes", "pictures", "content", "reason"],
               history.map((revision) => [
                 revision.number,
                 timeText(revision.time),
                 oneLine(revision.who),
                 revision.classes,
                 revision.samples,
-                oneLine(revision.reason),
                 revision.hash.slice(0, 12),
+                shorten(oneLine(revision.reason), longestReason),
               ]),
               context.paint,
             ),

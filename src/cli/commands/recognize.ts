@@ -6,7 +6,7 @@ import { action, type Context, examples } from "../context.ts";
 import { errorObject, exitCode, partlyDone } from "../exit.ts";
 import { parseRegion, positiveInteger } from "../parse.ts";
 import { kindOf, withRecognizer } from "../resources.ts";
-import { displayWidth, fitTo, oneLine, plural, seconds } from "../text.ts";
+import { displayWidth, fitTo, oneLine, plural, seconds, shorten } from "../text.ts";
 
 interface RecognizeFlags {
   readonly top: number;
@@ -128,7 +128,7 @@ function createLine(
       const shown = kind === "known" ? answer.label : `(${best?.label ?? ""})`;
       const nearest = nearestSupport[0];
       return [
-        fitTo(oneLine(file), name, "left", "start"),
+        fitTo(shorten(oneLine(file), name, "start"), name),
         colors[kind](fitTo(kind, widths.answer)),
         fitTo(oneLine(shown), label),
         fitTo(answer.confidence.toFixed(2), widths.confidence, "right"),

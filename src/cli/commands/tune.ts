@@ -75,7 +75,7 @@ async function run(context: Context, flags: TuneFlags): Promise<void> {
     const differs = JSON.stringify(decision) !== JSON.stringify(before);
     const applied = differs && !flags.dryRun;
     if (applied)
-      await recognizer.setDecision(decision, { who: context.who, reason: `tune: ${report.summary}` });
+      await recognizer.setDecision(decision, { who: context.who, reason: reasonOf(flags, report) });
     const revision = recognizer.revision.number;
     if (context.json) {
       const { gallery } = context;
@@ -94,6 +94,15 @@ async function run(context: Context, flags: TuneFlags): Promise<void> {
           : "nothing was changed",
     );
   });
+}
+
+/** For the history: what was asked for, and what was found. */
+function reasonOf({ falseReject, margin }: TuneFlags, { summary }: TuneReport): string {
+  const asked = [
+    ...(falseReject === undefined ? [] : [`${percent(falseReject)} false rejects`]),
+    ...(margin === undefined ? [] : [`margin ${margin}`]),
+  ];
+  return `tune${asked.length > 0 ? ` (asked for ${asked.join(", ")})` : ""}: ${summary}`;
 }
 
 function printReport({ print, paint }: Context, { heads, scores }: TuneReport): void {
