@@ -1,3 +1,6 @@
+export { batcher, episodeRows, type Scaling } from "./batch.ts";
+export { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+export { parseTrainConfig, type TrainConfig } from "./config.ts";
 export {
   type EmbeddedClass,
   type EmbeddedDataset,
@@ -8,6 +11,7 @@ export {
   embedDataset,
 } from "./embed.ts";
 export { type EvaluateOptions, type Evaluation, type EvaluationRow, evaluate } from "./evaluate.ts";
+export { type ExportOptions, exportBundle } from "./export.ts";
 export {
   formatHead,
   formatTransform,
@@ -16,3 +20,5 @@ export {
   parseTransform,
   transformNames,
 } from "./names.ts";
+export { countParameters, encoderGraph, type Step, trainingStep, validationStep } from "./step.ts";
+export { type TrainOptions, type TrainProgress, type TrainResult, train, type Validated } from "./trainer.ts";

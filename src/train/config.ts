@@ -1,0 +1,173 @@
+import { type Static, Type } from "typebox";
+import { Value } from "typebox/value";
+import { ProtolineError, quote } from "../core/index.ts";
+
+const strict = { additionalProperties: false } as const;
+const count = Type.Integer({ minimum: 1 });
+const positive = Type.Number({ exclusiveMinimum: 0 });
+const share = Type.Number({ minimum: 0, exclusiveMaximum: 1 });
+const notNegative = Type.Number({ minimum: 0 });
+const optional = Type.Optional;
+const split = Type.Enum(["train", "val", "trainval", "test"]);
+
+/** `kind` and the options that go with it. */
+const kind = <const K extends string, P extends Record<string, ReturnType<typeof Type.Optional>>>(
+  name: K,
+  options: P,
+) => Type.Object({ kind: Type.Literal(name), ...options }, strict);
+
+const adamOptions = {
+  beta1: optional(share),
+  beta2: optional(share),
+  epsilon: optional(positive),
+  weightDecay: optional(notNegative),
+};
+const warmUp = optional(Type.Integer({ minimum: 0 }));
+
+const schema = Type.Object(
+  {
+    name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,63}$" }),
+    data: Type.Object(
+      {
+        dataset: Type.String({ minLength: 1 }),
+        train: Type.Enum(["train", "val", "trainval", "test"], { default: "train" }),
+        validation: Type.Union([split, Type.Null()], { default: "val" }),
+        size: Type.Integer({ minimum: 8, maximum: 1024 }),
+        channels: Type.Enum(["gray", "rgb"]),
+        mean: Type.Array(Type.Number()),
+        std: Type.Array(positive),
+      },
+      strict,
+    ),
+    backbone: Type.Union([kind("conv4", { width: optional(count) })]),
+    method: Type.Union([
+      kind("protonet", {
+        metric: optional(Type.Enum(["squaredEuclidean", "cosine"])),
+        scale: optional(positive),
+      }),
+    ]),
+    episode: Type.Object({ way: Type.Integer({ minimum: 2 }), shot: count, query: count }, strict),
+    episodes: count,
+    optimizer: Type.Union([
+      kind("sgd", {
+        momentum: optional(share),
+        nesterov: optional(Type.Boolean()),
+        weightDecay: optional(notNegative),
+      }),
+      kind("adam", adamOptions),
+      kind("adamw", adamOptions),
+    ]),
+    rate: positive,
+    schedule: Type.Union(
+      [
+        Type.Object({ kind: Type.Literal("constant"), warmUp }, strict),
+        Type.Object({ kind: Type.Literal("step"), every: count, factor: positive, warmUp }, strict),
+        Type.Object(
+          {
+            kind: Type.Literal("multi-step"),
+            at: Type.Array(count),
+            factors: Type.Array(positive),
+            warmUp,
+          },
+          strict,
+        ),
+        Type.Object({ kind: Type.Literal("cosine"), least: optional(share), warmUp }, strict),
+      ],
+      { default: { kind: "constant" } },
+    ),
+    clip: Type.Union([positive, Type.Null()], { default: null }),
+    labelSmoothing: Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0 }),
+    average: Type.Union([Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }), Type.Null()], {
+      default: null,
+    }),
+    validation: Type.Object(
+      {
+        every: Type.Integer({ minimum: 1, default: 500 }),
+        episodes: Type.Integer({ minimum: 1, default: 200 }),
+        way: Type.Integer({ minimum: 2, default: 5 }),
+        shot: Type.Integer({ minimum: 1, default: 1 }),
+        query: Type.Integer({ minimum: 1, default: 15 }),
+        patience: Type.Union([count, Type.Null()], { default: null }),
+      },
+      { ...strict, default: {} },
+    ),
+    checkpointEvery: Type.Integer({ minimum: 1, default: 100 }),
+    seed: Type.Integer({ default: 1 }),
+    threads: Type.Union([count, Type.Null()], { default: null }),
+  },
+  strict,
+);
+
+/**
+ * Everything that decides a training run, as its JSON file says it.
+ *
+ * - `name`: of the bundle that comes out.
+ * - `data`: the set, the split to train on and the one to validate on (`null`: none), the side of the square images in
+ *   pixels, and what is subtracted from a 0 … 255 pixel and divides after that, one a channel.
+ * - `episode`, `episodes`: classes, support and query images a class; how many episodes.
+ * - `rate`, `schedule`: the learning rate at first, and the factor on it; see {@link Schedule}.
+ * - `clip`: limit of the norm of all gradients. Default `null`: none.
+ * - `labelSmoothing`: share of each target that is spread over all classes. Default 0.
+ * - `average`: what a moving average of the weights keeps in a step; validated and shipped instead of them. Default `null`.
+ * - `validation`: every so many steps, on the same episodes each time, with running statistics. It stops after `patience`
+ *   validations without a better accuracy (`null`: never), and the best weights are shipped.
+ * - `checkpointEvery`: steps. Default 100. `seed`: default 1. `threads`: default all cores; 1 repeats to the last bit.
+ */
+export type TrainConfig = Static<typeof schema>;
+
+/**
+ * Checks a config from outside and fills in the defaults.
+ *
+ * @param where file name for the message.
+ * @throws CONFIG_INVALID that names the first wrong field.
+ */
+export function parseTrainConfig(value: unknown, where = "the config"): TrainConfig {
+  const filled: unknown = Value.Default(schema, structuredClone(value));
+  if (!Value.Check(schema, filled)) {
+    const errors = [...Value.Errors(schema, filled)];
+    // In a choice of objects only the alternative that `kind` names counts.
+    const branch = (path: string): string => /^.*\/anyOf\/\d+/.exec(path)?.[0] ?? "";
+    const wrongKind = new Set(
+      errors.filter(({ keyword }) => keyword === "const").map(({ schemaPath }) => branch(schemaPath)),
+    );
+    const first =
+      errors.find(({ keyword, schemaPath }) => keyword !== "anyOf" && !wrongKind.has(branch(schemaPath))) ??
+      errors[0]!;
+    const field = first.instancePath.slice(1).replaceAll("/", ".");
+    throw invalid(where, field, `something that ${first.message}`, JSON.stringify(valueAt(filled, field)));
+  }
+  const config: TrainConfig = filled;
+  const { channels, mean, std } = config.data;
+  const planes = channels === "gray" ? 1 : 3;
+  for (const [field, list] of Object.entries({ mean, std }))
+    if (list.length !== planes)
+      throw invalid(where, `data.${field}`, `${planes} number(s)`, `${list.length}`);
+  const { schedule } = config;
+  if (schedule.kind === "multi-step" && schedule.at.length !== schedule.factors.length)
+    throw invalid(
+      where,
+      "schedule.factors",
+      `${schedule.at.length} numbers, as in at`,
+      `${schedule.factors.length}`,
+    );
+  return config;
+}
+
+function valueAt(value: unknown, path: string): unknown {
+  return path
+    .split(".")
+    .filter((key) => key !== "")
+    .reduce<unknown>(
+      (inside, key) =>
+        typeof inside === "object" && inside !== null ? (inside as Record<string, unknown>)[key] : undefined,
+      value,
+    );
+}
+
+function invalid(where: string, field: string, expected: string, got: string | undefined): ProtolineError {
+  return new ProtolineError("CONFIG_INVALID", {
+    expected: `${expected} in field ${quote(field || "(the whole)")} of ${where}`,
+    got: got === undefined ? "nothing" : quote(got),
+    todo: "Correct the field in the config file.",
+  });
+}
