@@ -33,8 +33,8 @@ export function sha256(bytes: Uint8Array): string {
 export async function readBundle(path: string): Promise<Bundle> {
   const folder = await isFolder(path);
   const modelPath = folder ? join(path, modelFile) : path;
-  const { model, manifest: inside } = splitManifest(await read(modelPath), modelPath);
-  const text = folder ? new TextDecoder().decode(await read(join(path, manifestFile))) : inside;
+  const { model, manifest: inside } = splitManifest(await readModelFile(modelPath), modelPath);
+  const text = folder ? new TextDecoder().decode(await readModelFile(join(path, manifestFile))) : inside;
   if (text === null)
     throw new ProtolineError("BUNDLE_INVALID", {
       expected: `a manifest in the metadata of the model, under ${manifestKey}`,
@@ -187,12 +187,13 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-async function read(path: string): Promise<Uint8Array> {
+/** Throws MODEL_NOT_FOUND. */
+export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
     throw new ProtolineError("MODEL_NOT_FOUND", {
-      expected: "a readable bundle: a folder with model.onnx and manifest.json, or one .onnx file",
+      expected: "a readable file; a bundle is a folder with model.onnx and manifest.json, or one .onnx file",
       got: `${quote(path)} (${(error as NodeJS.ErrnoException).code})`,
       todo: "Check the path and its permissions.",
       cause: error,

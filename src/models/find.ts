@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ProtolineError, quote } from "../core/index.ts";
-import { type Bundle, readBundle, sha256 } from "./bundle.ts";
+import { type Bundle, readBundle, readModelFile, sha256 } from "./bundle.ts";
 import { scatteringBundle } from "./scattering.ts";
 import { isUrl, type ModelSources, modelSources } from "./sources.ts";
 import { type ZooRow, zooManifest, zooRow } from "./zoo.ts";
@@ -53,46 +52,39 @@ export async function defaultModel(
   sources: ModelSources = modelSources(process.env),
 ): Promise<{ readonly model: string; readonly why: string }> {
   const best = zooRow("mobilenet-v1")!;
-  if (await findZooFile(best, sources))
-    return { model: best.name, why: "the most accurate model on this machine" };
+  if (zooFile(best, sources)) return { model: best.name, why: "the most accurate model on this machine" };
   return {
     model: "scattering",
     why: `built in; ${best.name} is more accurate, and \`protoline models pull ${best.name}\` gets it`,
   };
 }
 
-/** A zoo model's file, from the cache or else from a mirror folder; `null` where neither has it. */
-export async function findZooFile(
-  row: ZooRow,
+/** Where a zoo model's file lies: in the cache, or else in a mirror folder; `null` where neither has it. */
+export function zooFile(
+  { file }: ZooRow,
   { cache, mirror }: ModelSources,
-): Promise<{ readonly path: string; readonly place: Place; readonly bytes: Uint8Array } | null> {
-  const places: [Place, string | null][] = [
-    ["cache", cache],
-    ["mirror", mirror && !isUrl(mirror) ? mirror : null],
-  ];
-  for (const [place, folder] of places) {
-    if (!folder) continue;
-    const path = join(folder, row.file);
-    const bytes = await readFile(path).catch(() => null);
-    if (bytes) return { path, place, bytes };
-  }
-  return null;
+): { readonly path: string; readonly place: Place } | null {
+  const cached = join(cache, file);
+  if (existsSync(cached)) return { path: cached, place: "cache" };
+  const mirrored = mirror && !isUrl(mirror) ? join(mirror, file) : null;
+  return mirrored && existsSync(mirrored) ? { path: mirrored, place: "mirror" } : null;
 }
 
 async function zooBundle(row: ZooRow, sources: ModelSources): Promise<Found> {
-  const found = await findZooFile(row, sources);
+  const found = zooFile(row, sources);
   if (!found)
     throw new ProtolineError("MODEL_NOT_FOUND", {
       expected: `${row.file} in the cache or in a mirror folder`,
       got: "neither holds it",
       todo: `Run \`protoline models pull ${row.name}\`, or use the built-in model \`scattering\`.`,
     });
-  const got = sha256(found.bytes);
+  const model = await readModelFile(found.path);
+  const got = sha256(model);
   if (got !== row.sha256)
     throw new ProtolineError("MODEL_HASH_MISMATCH", {
       expected: `SHA-256 ${row.sha256} for ${row.file}`,
       got: `${got} in ${quote(found.path)}`,
       todo: `Delete the file and run \`protoline models pull ${row.name}\`.`,
     });
-  return { manifest: zooManifest(row), model: found.bytes, place: found.place, path: found.path };
+  return { manifest: zooManifest(row), model, ...found };
 }

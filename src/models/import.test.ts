@@ -7,7 +7,7 @@ import { createBuilder } from "../graph/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
 import { loadedModels } from "../runtime/index.ts";
 import { sha256, withManifest } from "./bundle.ts";
-import { type ImportOptions, importModel, openEncoder, writeBundle } from "./index.ts";
+import { type ImportOptions, importModel, openEncoder, scatteringBundle, writeBundle } from "./index.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -92,6 +92,14 @@ describe("importModel", () => {
     const model = tinyModel();
     const bundle = await imported(withManifest(model, "older"));
     expect(Buffer.from(bundle.model).equals(model)).toBe(true);
+  });
+
+  it("takes a model that needs pictures in the range that they have", async () => {
+    const { manifest } = await imported(scatteringBundle().model);
+    expect(manifest).toMatchObject({
+      embeddingDim: 834,
+      preprocess: { size: [128, 128], channels: "gray", std: [255] },
+    });
   });
 
   it("refuses channels last, a fixed batch, and inputs that are no image", async () => {

@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { ProtolineError, quote } from "../core/index.ts";
 import type { Preprocess } from "../data/types.ts";
 import { type DecisionSpec, defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import { openSession, type Session, type SessionOptions, Tensor, type TensorInfo } from "../runtime/index.ts";
-import { type Bundle, sha256, splitManifest } from "./bundle.ts";
+import { type Bundle, readModelFile, sha256, splitManifest } from "./bundle.ts";
 import { encoderOf } from "./encoder.ts";
 import { parseManifest } from "./manifest.ts";
 import type { Manifest } from "./types.ts";
@@ -40,7 +39,7 @@ export async function importModel(path: string, options: ImportOptions): Promise
   const { name, version = "1", provider, threads, fallback } = options;
   const session = await openSession(path, { provider, threads, fallback });
   try {
-    const { model } = splitManifest(await readFile(path), path);
+    const { model } = splitManifest(await readModelFile(path), path);
     const input = imageInput(session, path);
     const preprocess = preprocessOf(input, options.preprocess ?? {}, path);
     const output = await embeddingOutput(session, input, preprocess, options.output, path);
@@ -186,14 +185,16 @@ async function tryOut(bundle: Bundle, options: SessionOptions): Promise<void> {
   const encoder = await encoderOf(bundle, options);
   try {
     const [height, width] = preprocess.size;
-    const channels = preprocess.channels === "gray" ? 1 : 3;
-    const picture = (wave: (x: number, y: number) => number): Float32Array => {
-      const data = new Float32Array(channels * height * width);
-      for (let i = 0; i < data.length; i++) data[i] = wave(i % width, Math.floor(i / width) % height);
-      return data;
-    };
+    const area = height * width;
+    /** A grey picture as preprocessing would hand it over; `wave` is 0 … 1. */
+    const picture = (wave: (x: number, y: number) => number): Float32Array =>
+      Float32Array.from({ length: preprocess.mean.length * area }, (_, i) => {
+        const channel = Math.floor(i / area);
+        const pixel = 255 * wave(i % width, Math.floor((i % area) / width));
+        return (pixel - preprocess.mean[channel]!) / preprocess.std[channel]!;
+      });
     const { data, dim } = await encoder.embed([
-      picture((x, y) => Math.sin(x / 3) * Math.cos(y / 5)),
+      picture((x, y) => 0.5 + 0.5 * Math.sin(x / 3) * Math.cos(y / 5)),
       picture((x, y) => ((x >> 3) + (y >> 3)) % 2),
     ]);
     const first = data.subarray(0, dim);

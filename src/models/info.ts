@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ModelSummary, readModel, summarize } from "../onnx/index.ts";
 import { readBundle } from "./bundle.ts";
 import { modelHash } from "./encoder.ts";
-import { findBundle, findZooFile, importedPath, type Place } from "./find.ts";
+import { findBundle, importedPath, type Place, zooFile } from "./find.ts";
 import { scatteringBundle } from "./scattering.ts";
 import { type ModelSources, modelSources } from "./sources.ts";
 import type { Manifest } from "./types.ts";
@@ -26,7 +26,7 @@ export async function modelInfo(
   sources: ModelSources = modelSources(process.env),
 ): Promise<ModelInfo> {
   const row = zooRow(nameOrPath);
-  if (row && !(await findZooFile(row, sources))) {
+  if (row && !zooFile(row, sources)) {
     const manifest = zooManifest(row);
     return { manifest, modelHash: modelHash(manifest), place: null, path: null, summary: null };
   }
@@ -64,7 +64,7 @@ export async function listModels(
     ),
   ];
   for (const row of zoo)
-    models.push(listed(zooManifest(row), row.description, (await findZooFile(row, sources))?.place ?? null));
+    models.push(listed(zooManifest(row), row.description, zooFile(row, sources)?.place ?? null));
   for (const name of (await readdir(sources.cache).catch(() => [])).sort()) {
     const path = importedPath(name, sources);
     if (!path || !existsSync(join(path, "manifest.json"))) continue;
