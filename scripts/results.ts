@@ -61,18 +61,20 @@ async function howMade(name: string) {
   };
 }
 
-/** `--episodes N` and `--seed N`, for a quick look or another draw. */
-export function options(defaults: { readonly episodes: number; readonly seed?: number }): {
+/** `--episodes N` and `--seed N` for a quick look or another draw, `--only NAME` for a part. */
+export function options(defaults: { readonly episodes: number }): {
   readonly episodes: number;
   readonly seed: number;
+  readonly only: string | undefined;
 } {
   const { values } = parseArgs({
-    options: { episodes: { type: "string" }, seed: { type: "string" } },
+    options: {
+      episodes: { type: "string", default: String(defaults.episodes) },
+      seed: { type: "string", default: "1" },
+      only: { type: "string" },
+    },
   });
-  return {
-    episodes: Number(values.episodes ?? defaults.episodes),
-    seed: Number(values.seed ?? defaults.seed ?? 1),
-  };
+  return { episodes: Number(values.episodes), seed: Number(values.seed), only: values.only };
 }
 
 /** A fraction of 1 as a percentage with one decimal. */
