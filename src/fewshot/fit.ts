@@ -91,7 +91,7 @@ export interface Calibrated {
 /** Multiplications that leaving pictures out may take before a part of the pictures has to do. */
 const workLimit = 5e7;
 /** Pictures that are left out at any cost: enough for one temperature and one quantile. */
-const fewestPictures = 200;
+const fewestPictures = 120;
 
 function affordable(scorer: Scorer): number {
   return Math.max(fewestPictures, Math.floor(workLimit / scorer.leaveOutCost));

@@ -25,13 +25,12 @@ export function power(vector: Vector, exponent: number): Float32Array {
   return out;
 }
 
-/** x / ‖x‖, `[dim]`. A zero vector has no direction and stays zero. */
-export function l2(vector: Vector): Float32Array {
+/** x / ‖x‖, `[dim]`, into `out`, which may be `vector` itself. A zero vector has no direction and stays zero. */
+export function l2(vector: Vector, out: Float32Array = new Float32Array(vector.length)): Float32Array {
   // Scaling by the largest element first keeps squares of huge and tiny numbers inside the range of floats.
   let largest = 0;
   for (let i = 0; i < vector.length; i++) largest = Math.max(largest, Math.abs(vector[i]!));
-  const out = new Float32Array(vector.length);
-  if (largest === 0) return out;
+  if (largest === 0) return out.fill(0);
   let sum = 0;
   for (let i = 0; i < vector.length; i++) sum += (vector[i]! / largest) ** 2;
   const scale = 1 / Math.sqrt(sum);
@@ -49,14 +48,14 @@ export function subtract(vector: Vector, center: Vector): Float32Array {
 /** The part of the transform that needs nothing but the vector: power, then L2. `[dim]`. */
 export function powerAndScale(raw: Vector, spec: TransformSpec): Float32Array {
   const powered = spec.power === null ? Float32Array.from(raw) : power(raw, spec.power);
-  return spec.normalize ? l2(powered) : powered;
+  return spec.normalize ? l2(powered, powered) : powered;
 }
 
 /** The part that needs the centre: centre, then L2 again. Without a centre the vector comes back as it is. */
 export function centerAndScale(z: Float32Array, spec: TransformSpec, center: Vector | null): Float32Array {
   if (center === null) return z;
   const moved = subtract(z, center);
-  return spec.normalize ? l2(moved) : moved;
+  return spec.normalize ? l2(moved, moved) : moved;
 }
 
 /**

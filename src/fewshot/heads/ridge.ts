@@ -95,8 +95,10 @@ interface State {
 
 function scorer(state: State): RidgeScorer {
   const { rows, dim, lambda, project, memo, features, inverse, weights } = state;
-  const predict = (x: Float32Array): Float64Array =>
-    Float64Array.from(weights, (w) => dot(x, w, dim) + w[dim]!);
+  const predict = (x: Float32Array): Float64Array => {
+    const x64 = Float64Array.from(x);
+    return Float64Array.from(weights, (w) => dot(x64, w, dim) + w[dim]!);
+  };
   const counts = rows.map((members) => members.length);
   const total = counts.reduce((sum, n) => sum + n, 0);
   return {
