@@ -7,6 +7,15 @@ export {
   probePicture,
 } from "./decode.ts";
 export {
+  type DownloadJob,
+  type DownloadOptions,
+  download,
+  downloadError,
+  hashOf,
+  inMirror,
+  isUrl,
+} from "./download.ts";
+export {
   type Episode,
   type EpisodeClass,
   type EpisodePlan,

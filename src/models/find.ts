@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ProtolineError, quote } from "../core/index.ts";
+import { isUrl } from "../data/index.ts";
 import { type Bundle, readBundle, readModelFile, sha256 } from "./bundle.ts";
 import { scatteringBundle } from "./scattering.ts";
-import { isUrl, type ModelSources, modelSources } from "./sources.ts";
+import { type ModelSources, modelSources } from "./sources.ts";
 import { type ZooRow, zooManifest, zooRow } from "./zoo.ts";
 
 /** Where a bundle came from. */

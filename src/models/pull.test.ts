@@ -14,9 +14,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRng } from "../core/index.ts";
+import { downloadError } from "../data/index.ts";
 import { sha256 } from "./bundle.ts";
 import { pullModel } from "./index.ts";
-import { downloadError, type PullOptions, pullRow } from "./pull.ts";
+import { type PullOptions, pullRow } from "./pull.ts";
 import { type ZooRow, zoo } from "./zoo.ts";
 
 const rng = createRng(3);
@@ -295,9 +296,15 @@ describe("pulling from elsewhere", () => {
   });
 
   it.runIf(process.platform === "linux")("tells a full disk from other trouble", async () => {
+    const words = {
+      failed: "MODEL_DOWNLOAD_FAILED",
+      mismatch: "MODEL_HASH_MISMATCH",
+      mirror: "M",
+      folder: "F",
+    } as const;
     // The device that is always full gives the error that a full disk gives.
     const full = await writeFile("/dev/full", "x").catch((error: unknown) => error);
-    expect(downloadError(full, "http://a", row)).toMatchObject({
+    expect(downloadError(full, "http://a", { file: row.file, words })).toMatchObject({
       code: "MODEL_DOWNLOAD_FAILED",
       got: "a full disk",
     });

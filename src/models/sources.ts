@@ -20,8 +20,3 @@ export function modelSources(env: Readonly<Record<string, string | undefined>>):
     mirror: env.PROTOLINE_MIRROR || null,
   };
 }
-
-/** Whether a mirror is a web address rather than a folder. */
-export function isUrl(mirror: string): boolean {
-  return /^https?:\/\//i.test(mirror);
-}
