@@ -25,7 +25,7 @@ export type LogLine =
     };
 
 export interface Log {
-  write(line: LogLine): void;
+  write(line: LogLine): Promise<void>;
   /** Everything written so far is on the disk afterwards. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -41,17 +41,9 @@ export async function openLog(path: string, from: number): Promise<Log> {
   await writeFile(`${path}.part`, kept.map((line) => `${line}\n`).join(""));
   await rename(`${path}.part`, path);
   const file: FileHandle = await open(path, "a");
-  let waiting = "";
-  const flush = async (): Promise<void> => {
-    const text = waiting;
-    waiting = "";
-    if (text !== "") await file.appendFile(text);
-    await file.sync();
-  };
+  const flush = (): Promise<void> => file.sync();
   return {
-    write: (line) => {
-      waiting += `${JSON.stringify(line)}\n`;
-    },
+    write: (line) => file.appendFile(`${JSON.stringify(line)}\n`),
     flush,
     close: async () => {
       await flush();

@@ -132,13 +132,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         throw diverged(now, await firstNotFinite(step.graph, feeds, sessionOptions), loss, norm);
       states = new Map([...states.keys()].map((name) => [name, results[`next/${name}`]!]));
       done = now;
-      log.write({ step: now, loss, accuracy, norm, rate, ms: round(performance.now() - at) });
+      await log.write({ step: now, loss, accuracy, norm, rate, ms: round(performance.now() - at) });
 
       let validation: Validated | undefined;
       if (validate && (done % config.validation.every === 0 || done === total)) {
         validation = await validate.run(states, done);
         const { episodes } = config.validation;
-        log.write({ step: done, validation: { episodes, ...without(validation) } });
+        await log.write({ step: done, validation: { episodes, ...without(validation) } });
         if (!best || validation.accuracy > best.accuracy) {
           best = validation;
           await writeCheckpoint<Note>(join(out, "best.ckpt"), {

@@ -8,6 +8,7 @@ import { keys } from "./keys.ts";
 import { models } from "./models.ts";
 import { recognize } from "./recognize.ts";
 import { serve } from "./serve.ts";
+import { train } from "./train.ts";
 import { tune } from "./tune.ts";
 
 /** One line a command, in the order of the help page. */
@@ -17,6 +18,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   gallery,
   tune,
   evaluate,
+  train,
   models,
   keys,
   serve,
