@@ -9,5 +9,5 @@ export const defaultDecision: DecisionSpec = {
   ambiguity: { margin: 0.1 },
 };
 
-/** What is assumed where no bundle says better. */
-export const defaultPriors: DecisionPriors = { baseMean: null, temperature: 0.1, thresholds: [] };
+/** What is assumed where no bundle says better: the temperature of the default decision, measured at one and two shots. */
+export const defaultPriors: DecisionPriors = { baseMean: null, temperature: 0.08, thresholds: [] };
