@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { groupByFileName, listClasses } from "../src/data/index.ts";
+import { groupByFileName, listClasses, openZip, readSplit } from "../src/data/index.ts";
 import type { ViewKind } from "../src/fewshot/index.ts";
 import { openEncoder } from "../src/models/index.ts";
 import { type EmbeddedDataset, embedDataset } from "../src/train/index.ts";
-import { unzip } from "./zip.ts";
 
 /** The three sets beside the checkout, and the mirror of backbones. */
 const shared = fileURLToPath(new URL("../../shared", import.meta.url));
@@ -68,15 +67,13 @@ async function folderOf(name: DatasetName): Promise<string> {
 /** The 20 test classes as a folder a class; whole or not at all. */
 async function extractCifar(folder: string): Promise<void> {
   const source = join(shared, "datasets/cifar-fs");
-  const split = await readFile(join(source, "splits/bertinetto/test.txt"), "utf8");
-  const test = new Set(split.split(/\s+/).filter((label) => label !== ""));
+  const test = new Set(await readSplit(join(source, "splits/bertinetto"), "test"));
   const partial = `${folder}.partial`;
   await rm(partial, { recursive: true, force: true });
   const classOf = (name: string) => basename(dirname(name));
-  for (const { name, bytes } of unzip(
-    join(source, "cifar100.zip"),
-    (name) => name.endsWith(".png") && test.has(classOf(name)),
-  )) {
+  const zip = await openZip(join(source, "cifar100.zip"));
+  const wanted = zip.names.filter((name) => name.endsWith(".png") && test.has(classOf(name)));
+  for (const { name, bytes } of zip.files(wanted)) {
     await mkdir(join(partial, classOf(name)), { recursive: true });
     await writeFile(join(partial, classOf(name), basename(name)), bytes);
   }

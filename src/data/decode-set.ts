@@ -13,6 +13,10 @@ const atOnce = 8;
 /**
  * Decodes every picture once and hands its bytes, `[channels, size, size]`, to `place`, in any order.
  *
+ * Decoding runs in the threads that sharp has anyway. Worker threads of our own around it were measured and left out: of
+ * 3,000 Omniglot drawings on two cores, 3.5 to 4.9 s of processor time without and 3.9 to 4.6 s with a pool of two, the
+ * clock the same within its noise, and 37 MiB more of memory. The main thread's share is 0.4 ms a picture.
+ *
  * @throws DATASET_BROKEN, naming the picture.
  */
 export async function decodeSet(

@@ -5,11 +5,17 @@ import { readSplit, splitInvalid } from "../split-files.ts";
 import { planFiles } from "./folder.ts";
 import type { Dataset, DatasetFile } from "./types.ts";
 
-const lists: readonly DatasetFile[] = ["train", "val", "test"].map((split) => ({
+const lists: readonly DatasetFile[] = (
+  [
+    ["train", 1_228_815, "498519cd8e49ce97ed26a4a3638966698ae41ab35e9c68538319fc9b46ba7d2f"],
+    ["val", 307_215, "5658a59921ca027ee76af92949869c5d6f41d77592ff3b18db325a9d10c893b9"],
+    ["test", 384_015, "2b7cfa78342995761a572a8158e539bc4e0a80f9bbd7d00c1e17a460fbbb93fa"],
+  ] as const
+).map(([split, bytes, sha256]) => ({
   file: `${split}.csv`,
   address: `https://raw.githubusercontent.com/twitter-research/meta-learning-lstm/master/data/miniImagenet/${split}.csv`,
-  bytes: null,
-  sha256: null,
+  bytes,
+  sha256,
 }));
 
 /**

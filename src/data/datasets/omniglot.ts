@@ -6,11 +6,17 @@ import type { Dataset, DatasetFile, DatasetPlan, PlannedRow } from "./types.ts";
 
 const archives = ["images_background.zip", "images_evaluation.zip"] as const;
 
-const lists: readonly DatasetFile[] = ["train", "val", "test", "trainval"].map((split) => ({
+const lists: readonly DatasetFile[] = (
+  [
+    ["train", 133_244, "984522c194c30fb678ce53304a160a42faf5403ad4f9a67010f32dd3a35738e0"],
+    ["val", 21_312, "11f99e54faee3e26f53d3231c1cceac5bf7b8730e9be31cb6dab256551dc0c1a"],
+    ["test", 50_372, "845264cc5c156180828ccf17915668b17ee21424d0170df6e7d81676aa5d1204"],
+  ] as const
+).map(([split, bytes, sha256]) => ({
   file: `splits/vinyals/${split}.txt`,
   address: `https://raw.githubusercontent.com/jakesnell/prototypical-networks/master/data/omniglot/splits/vinyals/${split}.txt`,
-  bytes: null,
-  sha256: null,
+  bytes,
+  sha256,
 }));
 
 /**
