@@ -13,6 +13,7 @@ export {
   randomRotate,
 } from "./batch/geometry.ts";
 export { type Mixed, mixup } from "./batch/mixup.ts";
+export { datasetInfo, type SplitInfo } from "./dataset-info.ts";
 export { listedPath } from "./datasets/folder.ts";
 export { datasets } from "./datasets/index.ts";
 export type { Dataset, DatasetFile } from "./datasets/types.ts";

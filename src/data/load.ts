@@ -62,7 +62,8 @@ export function findDataset(name: string): Dataset {
   });
 }
 
-function datasetRoot({ name }: Dataset, root: string): string {
+/** The data set's own folder. */
+export function datasetRoot({ name }: Dataset, root: string): string {
   const inside = join(root, name);
   return name !== "folder" && existsSync(inside) ? inside : root;
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { data } from "./data.ts";
 import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
@@ -20,6 +21,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   evaluate,
   train,
   models,
+  data,
   keys,
   serve,
   doctor,
