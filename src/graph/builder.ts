@@ -1,4 +1,5 @@
 import { quote } from "../core/index.ts";
+import { BLOCKED } from "./blocked-operators.ts";
 import {
   type Attribute,
   type DType,
@@ -11,8 +12,15 @@ import {
   tensor,
   type ValueInfo,
 } from "./graph.ts";
-import { inferNode, invalid, nodeText, typeOfTensor, verify } from "./infer.ts";
-import { type GivenAttributes, OPSET, type OpName, operatorOf, operators, type Typed } from "./operators.ts";
+import { inferNode, invalid, nodeText, rowOf, typeOfTensor, verify } from "./infer.ts";
+import {
+  type GivenAttributes,
+  OPSET,
+  type Operator,
+  type OpName,
+  operators,
+  type Typed,
+} from "./operators.ts";
 import { removeDead } from "./simplify.ts";
 
 /** A value of a graph under construction. */
@@ -45,6 +53,8 @@ export interface Builder extends OperatorMethods {
     attributes?: GivenAttributes<K>,
     outputs?: number,
   ): readonly Value[];
+  /** Adds a node of the runtime's blocked layout; rewrites alone use these. */
+  blocked(op: string, inputs: readonly Operand[], attributes?: object): Value;
   /** Puts `name/` before the names of all nodes that `run` adds. */
   scope<T>(name: string, run: () => T): T;
   /** The value of that name. */
@@ -56,12 +66,11 @@ export interface Builder extends OperatorMethods {
   /** Notes which value is a gradient of which node. */
   mark(mark: GradientMark): void;
   readonly nodes: readonly Node[];
-  /** The graph of what the named outputs need. */
-  build(outputs: Readonly<Record<string, Value>>): Graph;
+  /** The graph of what the named outputs need, and of the values `kept` besides. */
+  build(outputs: Readonly<Record<string, Value>>, kept?: readonly string[]): Graph;
 }
 
-function tagged(node: string, op: OpName, given: object): Record<string, Attribute> {
-  const { attributes } = operatorOf(op);
+function tagged(node: string, op: string, attributes: Operator["attributes"], given: object) {
   const entries: [string, Attribute][] = [];
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
@@ -123,8 +132,9 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
     return "name" in operand ? operand : constant(operand);
   };
 
-  const emit = (
-    op: OpName,
+  const emitIn = (
+    domain: string,
+    op: string,
     operands: readonly Operand[],
     given: object = {},
     outputs = 1,
@@ -137,10 +147,10 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
     const node: Node = {
       name: nodeName,
       op,
-      domain: "",
+      domain,
       inputs: x.map((v) => v?.name ?? ""),
       outputs: Array.from({ length: outputs }, (_, i) => (i === 0 ? nodeName : `${nodeName}:${i}`)),
-      attributes: tagged(nodeName, op, given),
+      attributes: tagged(nodeName, op, rowOf({ op, domain })?.attributes ?? {}, given),
     };
     for (const v of x)
       if (v && values.get(v.name)?.name === undefined)
@@ -150,6 +160,9 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
     nodes.push(node);
     return types.map((type, i) => define({ ...type, name: node.outputs[i]! }));
   };
+
+  const emit = (op: OpName, operands: readonly Operand[], given?: object, outputs?: number) =>
+    emitIn("", op, operands, given, outputs);
 
   const methods = Object.fromEntries(
     (Object.keys(operators) as OpName[]).map((op) => [
@@ -166,6 +179,7 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
     nodes,
     constant,
     emit,
+    blocked: (op, operands, given) => emitIn(BLOCKED, op, operands, given)[0]!,
     input(key, dtype, shape) {
       taken(key);
       inputs.push({ name: key, dtype, shape });
@@ -203,7 +217,7 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
       makers.set(outputs[index]!, at);
       return define({ ...types[index]!, name: outputs[index]! });
     },
-    build(wanted) {
+    build(wanted, kept = []) {
       const renamed = new Map<string, string>();
       const extra: Node[] = [];
       const outputs = Object.entries(wanted).map(([key, value]): ValueInfo => {
@@ -225,9 +239,12 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
         return { name: key, dtype: value.dtype, shape: value.shape };
       });
       const rename = (key: string): string => renamed.get(key) ?? key;
-      return removeDead({
+      const graph: Graph = {
         name,
-        opsets: from?.opsets ?? { "": OPSET },
+        opsets: {
+          ...(from?.opsets ?? { "": OPSET }),
+          ...(nodes.some(({ domain }) => domain === BLOCKED) && { [BLOCKED]: 1 }),
+        },
         inputs,
         outputs,
         nodes: [...nodes, ...extra].map((node) => ({
@@ -237,7 +254,8 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
         })),
         initializers,
         marks: marks.map((mark) => ({ ...mark, dy: rename(mark.dy), value: rename(mark.value) })),
-      });
+      };
+      return removeDead(graph, kept);
     },
   };
 }

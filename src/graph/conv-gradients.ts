@@ -17,7 +17,7 @@ const axesFrom2 = (rank: number): number[] => Array.from({ length: rank }, (_, i
 const END = 2 ** 31 - 1;
 
 /** Weights seen from the other side: channel axes swapped within each group, `[O, I/g, …]` → `[I, O/g, …]`. */
-export function swapChannels(g: Builder, w: Value, group: number): Value {
+function swapChannels(g: Builder, w: Value, group: number): Value {
   const swapped = [1, 0, ...axesFrom2(w.shape.length - 2)];
   if (group === 1) return g.Transpose(w, { perm: swapped });
   const [o, i, ...kernel] = numbers(w.shape) as [number, number, ...number[]];
@@ -31,6 +31,9 @@ function flipTaps(g: Builder, w: Value): Value {
   const repeat = (value: number): Value => g.ints(axes.map(() => value));
   return g.Slice(w, repeat(-1), repeat(-END), g.ints(axes), repeat(-1));
 }
+
+/** The weights of the convolution that takes ∂y to ∂x. */
+export const swapAndFlip = (g: Builder, w: Value, group = 1): Value => flipTaps(g, swapChannels(g, w, group));
 
 /**
  * ∂/∂x: with stride 1 the convolution of dy with the weights' channel axes swapped and their taps flipped, which is
@@ -47,8 +50,7 @@ export function convInputGradient(
   const reach = kernel.map((k, i) => span(k, dilations[i]!));
   const pads = [...reach.map((r, i) => r - 1 - before[i]!), ...reach.map((r, i) => r - 1 - after[i]!)];
   if (all(strides, 1) && pads.every((pad) => pad >= 0)) {
-    const swapped = swapChannels(g, w, group);
-    return g.Conv(dy, all(kernel, 1) ? swapped : flipTaps(g, swapped), {
+    return g.Conv(dy, all(kernel, 1) ? swapChannels(g, w, group) : swapAndFlip(g, w, group), {
       pads,
       dilations,
       group,

@@ -29,4 +29,5 @@ export { verify } from "./infer.ts";
 export type { NdArray } from "./kernels.ts";
 export { type Attributes, OPSET, type OpName, type Typed } from "./operators.ts";
 export { print } from "./print.ts";
+export { type Probe, probeGraph, probeResult, rewriteFor } from "./rewrites/index.ts";
 export { foldConstants, removeDead, shareCommon, simplify } from "./simplify.ts";

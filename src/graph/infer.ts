@@ -1,4 +1,5 @@
 import { ProtolineError, quote } from "../core/index.ts";
+import { BLOCKED, blockedOperators } from "./blocked-operators.ts";
 import type { Dim, Graph, Node, Shape, ValueType } from "./graph.ts";
 import { numbersOf, type Tensor } from "./graph.ts";
 import { type Kernel, kernels } from "./kernels.ts";
@@ -6,6 +7,7 @@ import {
   type Attributes,
   isOp,
   Mismatch,
+  type Operator,
   type OpName,
   operatorOf,
   sameDim,
@@ -25,9 +27,15 @@ export function invalid(where: string, expected: string, got: string, todo?: str
   });
 }
 
+/** The row of a node's operator. */
+export function rowOf({ op, domain }: Pick<Node, "op" | "domain">): Operator | undefined {
+  if (domain === BLOCKED) return blockedOperators[op];
+  return domain === "" && isOp(op) ? operatorOf(op) : undefined;
+}
+
 /** The attributes of a node of operator `K`, defaults filled in. */
 export function attributesOf<K extends OpName>(node: Node): Attributes<K> {
-  const specs = operatorOf(node.op as OpName).attributes;
+  const specs = rowOf(node)!.attributes;
   return Object.fromEntries(
     Object.entries(specs).map(([key, spec]) => [key, node.attributes[key]?.value ?? spec[1]]),
   ) as unknown as Attributes<K>;
@@ -88,7 +96,7 @@ function knownOutput(
 }
 
 function checkAttributes(node: Node): void {
-  const specs = operatorOf(node.op as OpName).attributes;
+  const specs = rowOf(node)!.attributes;
   for (const [key, { type }] of Object.entries(node.attributes)) {
     const spec = specs[key];
     if (!spec || spec[0] !== type)
@@ -106,9 +114,9 @@ function checkAttributes(node: Node): void {
  * @throws GRAPH_INVALID, naming the node, where they do not fit.
  */
 export function inferNode(node: Node, x: readonly (Typed | undefined)[]): readonly Typed[] {
-  if (node.domain !== "" || !isOp(node.op))
-    throw invalid(nodeText(node), "a standard operator that Protoline knows", node.op);
-  const { inputs, outputs, infer } = operatorOf(node.op);
+  const row = rowOf(node);
+  if (!row) throw invalid(nodeText(node), "a standard operator that Protoline knows", node.op);
+  const { inputs, outputs, infer } = row;
   const within = (n: number, [least, most]: readonly [number, number]): boolean => n >= least && n <= most;
   const range = ([least, most]: readonly [number, number]): string =>
     least === most

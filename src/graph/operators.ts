@@ -35,7 +35,7 @@ type Resolved<A extends Specs> = {
   readonly [N in keyof A as A[N] extends readonly [string, unknown] ? never : N]?: AttributeTypes[A[N][0]];
 };
 
-interface Operator<A extends Specs = Specs> {
+export interface Operator<A extends Specs = Specs> {
   /** Least and greatest number of inputs and of outputs. */
   readonly inputs: readonly [number, number];
   readonly outputs: readonly [number, number];
@@ -118,7 +118,7 @@ function sameType(x: readonly (Typed | undefined)[]): DType {
 const ranked = (x: Typed, rank: number, what: string): void =>
   must(x.shape.length === rank, `${what} of ${rank} axes`, () => shapeText(x.shape));
 
-function op<const A extends Specs>(
+export function op<const A extends Specs>(
   inputs: number | readonly [number, number],
   attributes: A,
   infer: Operator<A>["infer"],
@@ -169,7 +169,7 @@ const reduction = op(
   },
 );
 
-const windowAttributes = {
+export const windowAttributes = {
   auto_pad: ["string", "NOTSET"],
   strides: ["ints"],
   dilations: ["ints"],

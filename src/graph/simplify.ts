@@ -4,20 +4,20 @@ import { type Kernel, kernels, type NdArray } from "./kernels.ts";
 import type { OpName } from "./operators.ts";
 
 /** Without the nodes, constants and spare outputs that no output of the graph needs. Inputs stay: they are its signature. */
-export function removeDead(graph: Graph): Graph {
-  const needed = new Set(graph.outputs.map(({ name }) => name));
-  const kept: Node[] = [];
+export function removeDead(graph: Graph, kept: readonly string[] = []): Graph {
+  const needed = new Set([...graph.outputs.map(({ name }) => name), ...kept]);
+  const nodes: Node[] = [];
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((output) => needed.has(output))) continue;
     const last = node.outputs.findLastIndex((output) => needed.has(output));
     // The runtime computes every output that has a name. Some operators must keep all of theirs.
     const whole = node.op === "Split" || node.op === "BatchNormalization";
-    kept.push(whole ? node : { ...node, outputs: node.outputs.slice(0, last + 1) });
+    nodes.push(whole ? node : { ...node, outputs: node.outputs.slice(0, last + 1) });
     for (const input of node.inputs) needed.add(input);
   }
   return {
     ...graph,
-    nodes: kept.reverse(),
+    nodes: nodes.reverse(),
     initializers: new Map([...graph.initializers].filter(([name]) => needed.has(name))),
   };
 }

@@ -1,0 +1,111 @@
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { describe, expect, it } from "vitest";
+import { conv4Step, type EpisodeShape } from "../../../test/graph/step.ts";
+import { createRng, type Rng } from "../../core/index.ts";
+import { modelOf, writeModel } from "../../onnx/index.ts";
+import { evaluate, type Graph, type Tensor, tensor, verify } from "../index.ts";
+import { type Probe, probeGraph, probeResult, rewriteFor } from "./index.ts";
+
+type Feeds = Readonly<Record<string, Tensor>>;
+
+async function run(graph: Graph, feeds: Feeds): Promise<Record<string, OrtTensor>> {
+  const session = await InferenceSession.create(writeModel(modelOf(graph)), { logSeverityLevel: 3 });
+  const fed = Object.entries(feeds).map(
+    ([name, { data, dims }]) => [name, new OrtTensor("float32", data as Float32Array, dims)] as const,
+  );
+  const results = await session.run(Object.fromEntries(fed));
+  await session.release();
+  return results as Record<string, OrtTensor>;
+}
+
+async function probe(): Promise<Probe> {
+  try {
+    const { y } = await run(probeGraph(), { x: tensor("float32", [1, 2, 3, 4], [1, 4, 1, 1]) });
+    return probeResult(y!.dims);
+  } catch {
+    return probeResult(null);
+  }
+}
+
+/** How the pixels of image `i` are drawn. */
+const images: Record<string, (rng: Rng, i: number) => number> = {
+  "standardised images": (rng) => rng.normal(),
+  "exact ties: images of the integers 0 and 1": (rng) => rng.int(2),
+  "every other image flat": (rng, i) => (i % 2 === 0 ? 1 : rng.normal()),
+};
+
+const way = 3;
+const episodes: EpisodeShape[] = [
+  { way, shot: 2, query: 2, size: 16, channels: 1 },
+  { way, shot: 1, query: 2, size: 22, channels: 3 },
+  { way, shot: 1, query: 1, size: 19, channels: 3 },
+];
+
+const found = await probe();
+
+describe.skipIf(found.block === null)(
+  "the rewritten Conv-4 step (skipped where ONNX Runtime has no blocked layout)",
+  () => {
+    const rewrite = rewriteFor("cpu", found);
+    for (const episode of episodes)
+      it.each(Object.keys(images))(
+        `computes what the portable one does, ${episode.size} px, %s`,
+        async (kind) => {
+          const { graph, start } = conv4Step(episode, { width: 16, shown: true });
+          const fast = rewrite(graph);
+          verify(fast);
+          expect(fast.nodes.filter(({ op }) => op === "BatchNormalization" || op === "MaxPool")).toEqual([]);
+
+          const { shot, query, size, channels } = episode;
+          const rng = createRng(4);
+          const dims = [way * (shot + query), channels, size, size];
+          const area = channels * size * size;
+          const pixels = Float32Array.from({ length: dims[0]! * area }, (_, i) =>
+            images[kind]!(rng, Math.floor(i / area)),
+          );
+          const feeds: Record<string, Tensor> = {
+            ...Object.fromEntries(start),
+            x: { dtype: "float32", dims, data: pixels },
+          };
+          // Gains of both signs, so that the largest of a window may become the smallest.
+          for (const name of Object.keys(feeds))
+            if (name.endsWith("norm/gamma"))
+              feeds[name] = tensor(
+                "float32",
+                Array.from({ length: 16 }, () => rng.normal()),
+              );
+
+          const exact = evaluate(graph, feeds);
+          const [portable, rewritten] = [await run(graph, feeds), await run(fast, feeds)];
+          const worst = (results: Record<string, OrtTensor>, name: string): number => {
+            const wanted = exact[name]!.data;
+            const got = results[name]!.data as Float32Array;
+            const scale = Math.max(...wanted.map(Math.abs));
+            return Math.max(...wanted.map((v, i) => Math.abs(v - got[i]!))) / scale;
+          };
+          for (const name of Object.keys(exact)) {
+            // Adam divides a gradient by its own size, which makes noise of what is nearly zero.
+            if (name.startsWith("next/") && !/norm\/(mean|variance)$/.test(name)) continue;
+            expect(rewritten[name]!.dims).toEqual(exact[name]!.dims);
+            expect(worst(rewritten, name), name).toBeLessThan(Math.max(2e-4, 4 * worst(portable, name)));
+          }
+        },
+      );
+  },
+);
+
+describe("rewriteFor", () => {
+  it("leaves the portable graph, simplified, to every other provider and machine", () => {
+    const { graph } = conv4Step(episodes[0]!, { width: 16 });
+    for (const portable of [rewriteFor("webgpu", { block: 16 }), rewriteFor("cpu", { block: null })])
+      expect(portable(graph).nodes.every(({ domain }) => domain === "")).toBe(true);
+  });
+
+  it("leaves a block alone that it does not fit", () => {
+    // 24 channels are no multiple of 16.
+    const { graph } = conv4Step(episodes[0]!, { width: 24 });
+    const same = rewriteFor("cpu", { block: 16 })(graph);
+    expect(same.nodes.every(({ domain }) => domain === "")).toBe(true);
+    expect(same.nodes.filter(({ op }) => op === "MaxPool")).toHaveLength(4);
+  });
+});
