@@ -1,4 +1,5 @@
 export { type BackboneSpec, createBackbone } from "./backbones/index.ts";
+export { type DropBlockOptions, dropBlock } from "./drop-block.ts";
 export {
   createFrame,
   type Forward,

@@ -72,7 +72,7 @@ describe("optimizers", () => {
     const session = await openSession(writeModel(modelOf(g.build({ "next/w": updated.weight, ...outputs }))));
     const reference = references[spec.kind === "sgd" ? "sgd" : "adam"]!(spec);
     let expected = [...start];
-    let states = Object.fromEntries(
+    let states: Record<string, Tensor> = Object.fromEntries(
       ["w", ...optimizer.slots].map((name) => [
         name,
         new Tensor("float32", name === "w" ? start : [0, 0, 0, 0], [4]),

@@ -22,6 +22,7 @@ const adamOptions = {
   epsilon: optional(positive),
   weightDecay: optional(notNegative),
 };
+const widths = optional(Type.Tuple([count, count, count, count]));
 const warmUp = optional(Type.Integer({ minimum: 0 }));
 
 const schema = Type.Object(
@@ -39,7 +40,19 @@ const schema = Type.Object(
       },
       strict,
     ),
-    backbone: Type.Union([kind("conv4", { width: optional(count) })]),
+    backbone: Type.Union([
+      kind("conv4", { width: optional(count) }),
+      kind("conv-encoder", { width: optional(count), embeddingDim: optional(count) }),
+      kind("resnet12", { widths, keep: optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })) }),
+      kind("resnet18", { widths }),
+      kind("mobile", { width: optional(positive), embeddingDim: optional(count) }),
+      kind("vit", {
+        patch: optional(count),
+        dim: optional(count),
+        depth: optional(count),
+        heads: optional(count),
+      }),
+    ]),
     method: Type.Union([
       kind("protonet", {
         metric: optional(Type.Enum(["squaredEuclidean", "cosine"])),

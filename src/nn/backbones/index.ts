@@ -1,9 +1,33 @@
 import type { Forward } from "../frame.ts";
+import { type ConvEncoderOptions, convEncoder } from "./conv-encoder.ts";
 import { type Conv4Options, conv4 } from "./conv4.ts";
+import { type MobileOptions, mobile } from "./mobile.ts";
+import { type ResNet12Options, resNet12 } from "./resnet12.ts";
+import { type ResNet18Options, resNet18 } from "./resnet18.ts";
+import { type VitOptions, vit } from "./vit.ts";
 
 /** An architecture by name with its options, as a config file says it. */
-export type BackboneSpec = { readonly kind: "conv4" } & Conv4Options;
+export type BackboneSpec =
+  | ({ readonly kind: "conv4" } & Conv4Options)
+  | ({ readonly kind: "conv-encoder" } & ConvEncoderOptions)
+  | ({ readonly kind: "resnet12" } & ResNet12Options)
+  | ({ readonly kind: "resnet18" } & ResNet18Options)
+  | ({ readonly kind: "mobile" } & MobileOptions)
+  | ({ readonly kind: "vit" } & VitOptions);
 
 export function createBackbone(spec: BackboneSpec): Forward {
-  return conv4(spec);
+  switch (spec.kind) {
+    case "conv4":
+      return conv4(spec);
+    case "conv-encoder":
+      return convEncoder(spec);
+    case "resnet12":
+      return resNet12(spec);
+    case "resnet18":
+      return resNet18(spec);
+    case "mobile":
+      return mobile(spec);
+    case "vit":
+      return vit(spec);
+  }
 }
