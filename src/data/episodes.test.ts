@@ -145,6 +145,34 @@ describe("planEpisodes", () => {
     expect(query.size).toBe(30);
   });
 
+  it("varies way and shot within their bounds, and the shot class by class where asked", () => {
+    const classes = classesOf([[9, 9, 9], 20, 25, [5, 5, 5, 5], 20, 20]);
+    const spec = { way: 5, minWay: 2, shot: 4, minShot: 1, query: 6 };
+    const seen = { ways: new Set<number>(), shots: new Set<number>(), mixed: 0 };
+    for (const imbalanced of [false, true]) {
+      const plan = planEpisodes(classes, { ...spec, imbalanced }, 5);
+      for (let i = 0; i < 200; i++) {
+        const { supportSet, querySet } = plan.episode(i);
+        const labels = [...new Set(supportSet.labels)];
+        const shots = labels.map((label) => supportSet.labels.filter((l) => l === label).length);
+        expect(new Set(querySet.labels)).toEqual(new Set(labels));
+        expect(querySet.rows).toHaveLength(6 * labels.length);
+        expect(supportSet.rows.some((row) => querySet.rows.includes(row))).toBe(false);
+        seen.ways.add(labels.length);
+        for (const shot of shots) seen.shots.add(shot);
+        const mixed = new Set(shots).size > 1;
+        if (!imbalanced) expect(mixed).toBe(false);
+        if (mixed) seen.mixed++;
+      }
+    }
+    expect([...seen.ways].sort()).toEqual([2, 3, 4, 5]);
+    expect([...seen.shots].sort()).toEqual([1, 2, 3, 4]);
+    expect(seen.mixed).toBeGreaterThan(100);
+    expect(() => planEpisodes(classes, { ...spec, minShot: 5 }, 1)).toThrow(
+      /minShot to be a whole number from 1 to 4/,
+    );
+  });
+
   it("depends on seed and number alone", () => {
     const classes = classesOf([20, 20, 20, 20]);
     const spec = { way: 3, shot: 2, query: 5 };

@@ -11,14 +11,20 @@ export interface EpisodeClass {
 }
 
 export interface EpisodeSpec {
-  /** Known classes an episode, ≥ 1. */
+  /** Known classes an episode, ≥ 1; the most, where `minWay` is given. */
   readonly way: number;
-  /** Support rows a class, ≥ 1. */
+  /** Support rows a class, ≥ 1; the most, where `minShot` is given. */
   readonly shot: number;
   /** Query rows a class, known or unknown, ≥ 1. */
   readonly query: number;
   /** Unknown classes an episode, whose rows are queries alone. Default 0. */
   readonly open?: number;
+  /** Each episode draws its way from `minWay` … `way`. Default `way`. */
+  readonly minWay?: number;
+  /** Each episode draws its shot from `minShot` … `shot`. Default `shot`. */
+  readonly minShot?: number;
+  /** Each class of an episode draws a shot of its own: an imbalanced support. Default false. */
+  readonly imbalanced?: boolean;
 }
 
 /** Rows of the data set with their labels, class by class. */
@@ -28,7 +34,7 @@ export interface EpisodeSet {
 }
 
 export interface Episode {
-  /** `way × shot` rows. */
+  /** `way × shot` rows, fewer where either varies. */
   readonly supportSet: EpisodeSet;
   /** `way × query` rows of the same classes. */
   readonly querySet: EpisodeSet;
@@ -116,16 +122,18 @@ interface PreparedClass {
 }
 
 function prepare(classes: readonly EpisodeClass[], spec: EpisodeSpec): PreparedClass[] {
-  const { way, shot, query, open = 0 } = spec;
-  for (const [name, value, least] of [
+  const { way, shot, query, open = 0, minWay = way, minShot = shot } = spec;
+  for (const [name, value, least, most] of [
     ["way", way, 1],
     ["shot", shot, 1],
     ["query", query, 1],
     ["open", open, 0],
+    ["minWay", minWay, 1, way],
+    ["minShot", minShot, 1, shot],
   ] as const)
-    if (!Number.isInteger(value) || value < least)
+    if (!Number.isInteger(value) || value < least || (most !== undefined && value > most))
       throw new ProtolineError("INVALID_ARGUMENT", {
-        expected: `${name} to be a whole number from ${least}`,
+        expected: `${name} to be a whole number from ${least}${most === undefined ? "" : ` to ${most}`}`,
         got: `${value}`,
         todo: "Correct the episode.",
       });
@@ -160,8 +168,13 @@ function prepare(classes: readonly EpisodeClass[], spec: EpisodeSpec): PreparedC
 function draw(
   rng: Rng,
   classes: readonly PreparedClass[],
-  { way, shot, query, open = 0 }: EpisodeSpec,
+  { way: mostWay, shot, query, open = 0, minWay = mostWay, minShot = shot, imbalanced = false }: EpisodeSpec,
 ): Episode {
+  // Nothing is drawn for what does not vary, so that such episodes are the same as ever.
+  const drawFrom = (least: number, most: number): number =>
+    least === most ? most : least + rng.int(most - least + 1);
+  const way = drawFrom(minWay, mostWay);
+  const shotOfAll = imbalanced ? shot : drawFrom(minShot, shot);
   const support = { rows: [] as number[], labels: [] as string[] };
   const queries = { rows: [] as number[], labels: [] as string[] };
   const unknown = { rows: [] as number[], labels: [] as string[] };
@@ -183,14 +196,15 @@ function draw(
   );
   for (const one of known) {
     const { label, rows, groups, names, apart } = one;
+    const shots = imbalanced ? drawFrom(minShot, shot) : shotOfAll;
     if (apart && names) {
       const sides = together.get(one) ?? splitGroups(rng, groups, shot, query);
-      add(support, label, pick(sides.support, shot));
+      add(support, label, pick(sides.support, shots));
       add(queries, label, pick(sides.query, query));
     } else {
-      const picked = pick(rows, shot + query);
-      add(support, label, picked.slice(0, shot));
-      add(queries, label, picked.slice(shot));
+      const picked = pick(rows, shots + query);
+      add(support, label, picked.slice(0, shots));
+      add(queries, label, picked.slice(shots));
     }
   }
   for (const { label, rows } of drawn.slice(way)) add(unknown, label, pick(rows, query));
