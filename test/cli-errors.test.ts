@@ -1,7 +1,8 @@
-import { execFile } from "node:child_process";
-import { copyFile, mkdir, rm, symlink } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   drawInto,
@@ -63,9 +64,6 @@ describe("protoline, when something is wrong", () => {
   });
 
   it("keeps the good pictures, reports the broken ones, and ends with 8", async () => {
-    await copyFile(join(folder, "good/washer/1.jpg"), join(folder, "more/washer/1.jpg")).catch(
-      () => undefined,
-    );
     await drawInto(join(folder, "more/bolt"), "bolt", 3, 3);
     await write(join(folder, "more/bolt/text.jpg"), "not a picture");
     await mkdir(join(folder, "more/nothing"));
@@ -117,6 +115,30 @@ describe("protoline, when something is wrong", () => {
     );
     expect(await fails(3, "models", "info", "nix")).toContain("[MODEL_NOT_FOUND]");
     expect(await fails(5, "serve", "--host", "0.0.0.0", "--port", "0")).toContain("[UNAUTHORIZED]");
+  });
+
+  it("leaves a database of a newer Protoline alone", async () => {
+    const path = join(folder, "newer.db");
+    expect((await run("gallery", "export", "good.gz")).code).toBe(0);
+    expect((await run("gallery", "import", "good.gz", "--store", path)).code).toBe(0);
+    const database = new Database(path);
+    database.pragma("user_version = 9999");
+    database.close();
+    expect(await fails(7, "gallery", "list", "--store", path)).toContain("[STORE_NEWER]");
+  });
+
+  it("ends with 130 on Ctrl-C", async () => {
+    const child = spawn(
+      process.execPath,
+      [main, "recognize", ...Array<string>(500).fill("good"), "--quiet"],
+      {
+        cwd: folder,
+        env: environment(folder),
+      },
+    );
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    child.stdout.once("data", () => child.kill("SIGINT"));
+    expect(await ended).toBe(130);
   });
 
   it("ends quietly when the reader goes away", async () => {

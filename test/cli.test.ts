@@ -239,6 +239,6 @@ describe("protoline, from folder to answer", () => {
     expect(share(known, "wrong")).toBeLessThanOrEqual(0.05);
     expect(share(known, "recognized")).toBeGreaterThanOrEqual(0.75);
     expect(share(strangers, "unknown")).toBeGreaterThanOrEqual(0.9);
-    expect([rolledBack, rolledForward]).toEqual(["unknown", "known, bracket"]);
+    expect([rolledBack, rolledForward]).toEqual(["unknown", "known, motor housing"]);
   });
 });

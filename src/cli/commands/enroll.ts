@@ -107,6 +107,9 @@ const classMissing = (path: string): ProtolineError =>
 
 async function run(context: Context, [paths]: [string[]], flags: EnrollFlags): Promise<number> {
   const { classes, empty, skipped } = await listWork(paths, flags.class);
+  const { checkLabel } = await import("../../store/index.ts");
+  // All names first, so that a wrong one stops the command before it has made or enrolled anything.
+  for (const { label } of classes) checkLabel(label);
   const started = performance.now();
   return withRecognizer(
     context,
@@ -131,9 +134,6 @@ async function enrollAll(
   classes: Work["classes"],
   { region, allowOtherClass = false, reason }: EnrollFlags,
 ): Promise<EnrollResult[]> {
-  const { checkLabel } = await import("../../store/index.ts");
-  // All names first, so that a wrong one stops the command before it has enrolled anything.
-  for (const { label } of classes) checkLabel(label);
   const total = classes.reduce((sum, { images }) => sum + images.length, 0);
   const progress = await context.progress("enroll", total);
   const results: EnrollResult[] = [];

@@ -4,6 +4,7 @@ import { ProtolineError, quote } from "../../core/index.ts";
 import type { Preprocess } from "../../data/index.ts";
 import type { Bundle, ImportOptions } from "../../models/index.ts";
 import { action, type Context, examples } from "../context.ts";
+import { decisionText } from "../decision-text.ts";
 import { kindOf, sources } from "../resources.ts";
 import { bytesText, oneLine, table } from "../text.ts";
 
@@ -185,7 +186,6 @@ async function info({ json, print }: Context, model: string): Promise<void> {
   if (json) return print(JSON.stringify(found));
   const { manifest, modelHash, place, path, summary } = found;
   const { preprocess, provenance } = manifest;
-  const { decisionText } = await import("../decision-text.ts");
   const rows: [string, string][] = [
     ["model", `${manifest.name} ${manifest.version}`],
     [
