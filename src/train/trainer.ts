@@ -4,12 +4,12 @@ import { setImmediate } from "node:timers/promises";
 import { createRng, ProtolineError, quote } from "../core/index.ts";
 import { episodeClasses, type PixelSet, planEpisodes } from "../data/index.ts";
 import { meanAndInterval } from "../fewshot/index.ts";
-import { type Tensor as Constant, type Graph, sizeOf, tensor } from "../graph/index.ts";
-import { modelOf, writeModel } from "../onnx/index.ts";
+import { type Tensor as Constant, sizeOf, tensor } from "../graph/index.ts";
 import { factorAt } from "../optim/index.ts";
-import { openSession, type Provider, type Session, Tensor } from "../runtime/index.ts";
+import { type Provider, type SessionOptions, Tensor } from "../runtime/index.ts";
 import { batcher, episodeRows } from "./batch.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { compile } from "./compile.ts";
 import type { TrainConfig } from "./config.ts";
 import { diverged, firstNotFinite } from "./diverged.ts";
 import { openLog } from "./log.ts";
@@ -95,9 +95,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ...(config.threads !== null && { threads: config.threads }),
     ...(options.provider && { provider: options.provider }),
   };
-  const open = (graph: Graph): Promise<Session> => openSession(writeModel(modelOf(graph)), sessionOptions);
-  const session = await open(step.graph);
-  const validate = options.validation && (await validator(config, options.validation, open));
+  const session = await compile(step.graph, sessionOptions);
+  const validate = options.validation && (await validator(config, options.validation, sessionOptions));
   const log = await openLog(join(out, "log.jsonl"), done);
   let states: States = toRuntime(begun?.states ?? step.start(seed));
   const shape = [episode.way * (episode.shot + episode.query), ...imageShape(config)];
@@ -209,13 +208,13 @@ function noiseOf({ noise }: Step, seed: number, step: number): Record<string, Te
 }
 
 /** Validates on the same episodes each time; they depend on the config's seed alone. */
-async function validator(config: TrainConfig, set: PixelSet, open: (graph: Graph) => Promise<Session>) {
+async function validator(config: TrainConfig, set: PixelSet, options: SessionOptions) {
   checkPixels(set, config, "the validation set");
   const { episodes, way, shot, query } = config.validation;
   const spec = { way, shot, query };
   const plan = planEpisodes(episodeClasses(set.labels, set.groups), spec, config.seed + 1);
   const batch = batcher(set, config.data);
-  const session = await open(validationStep(config, spec));
+  const session = await compile(validationStep(config, spec), options);
   const shape = [way * (shot + query), ...imageShape(config)];
   const inputs = session.inputs.map(({ name }) => name).filter((name) => name !== "images");
   return {
