@@ -70,7 +70,7 @@ async function toBytes(
   const zeros = channels === 1 ? [0] : [0, 0, 0];
   const values = toInput(picture, {
     size: [size, size],
-    fit: "crop",
+    fit: "stretch",
     interpolation,
     padding: 0,
     channels: channels === 1 ? "gray" : "rgb",

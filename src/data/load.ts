@@ -23,8 +23,8 @@ export interface LoadOptions extends Partial<Omit<PixelFormat, "invert">>, PlanO
 
 /**
  * A data set, or one split of it, decoded to bytes; rows class by class in the order of the split's list.
- * Size, channels and interpolation are those that the field uses for the set unless given; of a picture that is not
- * square the middle is taken.
+ * Size, channels and interpolation are those that the field uses for the set unless given; a picture that is not square
+ * is stretched.
  *
  * @param name of one of {@link datasets}.
  * @throws DATASET_NOT_FOUND, DATASET_BROKEN, DATASET_TOO_LARGE (before anything is decoded), SPLIT_INVALID,

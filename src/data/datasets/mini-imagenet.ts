@@ -20,7 +20,7 @@ const lists: readonly DatasetFile[] = (
 
 /**
  * miniImageNet (Vinyals et al. 2016) in the split of Ravi and Larochelle 2017: 64 / 16 / 20 classes of 600 pictures,
- * 84 px. ImageNet's pictures may not be passed on: the user brings them, as `images/<filename>` of the lists beside the
+ * 84 px, stretched to the square with a Lanczos filter as is usual. ImageNet's pictures may not be passed on: the user brings them, as `images/<filename>` of the lists beside the
  * lists, or in `images/<label>/`.
  */
 export const miniImagenet: Dataset = {
@@ -30,7 +30,7 @@ export const miniImagenet: Dataset = {
   citation: "Vinyals et al. 2016; lists of Ravi and Larochelle 2017",
   size: 84,
   channels: 3,
-  interpolation: "bilinear",
+  interpolation: "lanczos3",
   invert: false,
   files: lists,
   async plan(root, split, { splits = root }) {
