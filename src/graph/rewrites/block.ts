@@ -1,9 +1,10 @@
 import { type Builder, createBuilder, type Value } from "../builder.ts";
 import { swapAndFlip } from "../conv-gradients.ts";
 import type { Graph, Node } from "../graph.ts";
+import { patchAlgebra } from "./first-layer.ts";
 import { createLayout, type Layout } from "./layout.ts";
 import { type Index, indexOf, substitute } from "./match.ts";
-import { interleave, poolPhases, step } from "./pooled-phases.ts";
+import { interleave, type Phases, poolPhases, step } from "./pooled-phases.ts";
 import { blockedWeightGradient, patchesWeightGradient } from "./weight-gradient.ts";
 
 /** 3x3 convolution, batch norm in training, ReLU, 2x2 max-pooling, and the gradients of all of it. */
@@ -57,9 +58,9 @@ function matchBlock(index: Index, pool: Node): Block | undefined {
 }
 
 /**
- * R0 to R4 for a block of a Conv-4: all of it in the runtime's blocked layout (R0), batch norm after pooling (R1),
+ * R0 to R5 for a block of a Conv-4: all of it in the runtime's blocked layout (R0), batch norm after pooling (R1),
  * pooling without indices (R2), batch norm's gradient as one affine pass (R3), weight gradients as products of planes
- * (R4).
+ * (R4), the first layer by algebra (R5).
  *
  * Condition: a 3x3 same convolution without bias, batch norm in training, ReLU and 2x2 max-pooling in a row, of known
  * size, with gradients, and nobody else reading between; output channels a multiple of the block, input channels too,
@@ -109,15 +110,16 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
     const sign = g.Where(g.Less(gamma, 0), g.constant(scalar(-1)), g.constant(scalar(1)));
     const column = (v: Value): Value => g.Reshape(v, g.ints([outer, 1, 1, 1]));
     const signed = layout.weights(g.Mul(w, column(sign)));
-    const parts =
-      height % 2 === 0 && width % 2 === 0 ? evenParts(layout, x, signed) : oddParts(layout, x, signed);
+    const even = height % 2 === 0 && width % 2 === 0;
+    const algebra = first && even ? patchAlgebra(g, layout, x, w) : undefined;
+    const parts = even ? evenParts(layout, x, signed) : oddParts(layout, x, signed);
     const pooled = poolPhases(g, parts.phases);
     const p = pooled.largest;
 
     const count = n * height * width;
-    const mu = g.Mul(layout.total(parts.whole), 1 / count);
-    const square = g.Mul(layout.total(parts.whole, true), 1 / count);
-    const spread = g.Max(g.Sub(square, g.Mul(mu, mu)), 0);
+    const { mu, spread } = algebra
+      ? { mu: g.Mul(sign, algebra.mean), spread: algebra.variance }
+      : momentsOf(g, layout, parts.whole, count);
     const inverse = g.Reciprocal(g.Sqrt(g.Add(spread, epsilon)));
     const k = g.Mul(g.Abs(gamma), inverse);
     const q = layout.affine(p, k, g.Sub(beta, g.Mul(k, mu)), { relu: true });
@@ -130,12 +132,18 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
     // With y the signed convolution: dy/k = U + c1·y + c0, where U is the unpooled gradient.
     const d = g.Mul(layout.toBlocked(g.value(match.dy)), step(g, q));
     const db = layout.total([d]);
-    const slope = g.Mul(inverse, g.Sub(layout.total([g.Mul(d, p)]), g.Mul(mu, db)));
     replace(match.dbeta, db);
+    if (algebra) {
+      const { dw, slope } = algebra.gradients({ spread: pooled.spread(d), db, sign, inverse, k });
+      replace(match.dgamma, g.Mul(sign, slope));
+      replace(match.dw, dw);
+      return;
+    }
+    const slope = g.Mul(inverse, g.Sub(layout.total([g.Mul(d, p)]), g.Mul(mu, db)));
     replace(match.dgamma, g.Mul(sign, slope));
     const c1 = g.Mul(g.Mul(inverse, slope), -1 / count);
     const c0 = g.Sub(g.Mul(db, -1 / count), g.Mul(c1, mu));
-    const dy = parts.join(g, pooled.spread(d), c1, c0);
+    const dy = parts.join(g, pooled.spread(d).phases, c1, c0);
 
     const scale = column(g.Mul(sign, k));
     const gradient = first ? patchesWeightGradient : blockedWeightGradient;
@@ -152,14 +160,21 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
   return rewritten.nodes.some(({ name }) => name === conv.name) ? undefined : rewritten;
 }
 
+/** Mean and variance from the sums of y and of y². */
+function momentsOf(g: Builder, layout: Layout, whole: readonly Value[], count: number) {
+  const mu = g.Mul(layout.total(whole), 1 / count);
+  const square = g.Mul(layout.total(whole, true), 1 / count);
+  return { mu, spread: g.Max(g.Sub(square, g.Mul(mu, mu)), 0) };
+}
+
 const scalar = (value: number) => ({ dtype: "float32", dims: [], data: Float32Array.of(value) }) as const;
 
 /** The four phases of the convolution, and how their gradients become that of the whole. */
 interface Parts {
-  readonly phases: readonly (readonly [Value, Value])[];
+  readonly phases: Phases;
   /** What adds up to all elements of the convolution. */
   readonly whole: readonly Value[];
-  join(g: Builder, spread: readonly (readonly [Value, Value])[], c1: Value, c0: Value): Value;
+  join(g: Builder, spread: Phases, c1: Value, c0: Value): Value;
 }
 
 /** Even sizes: four convolutions of stride 2 give the phases without a pass to take them apart. */
@@ -177,7 +192,7 @@ function evenParts(layout: Layout, x: Value, weights: Value): Parts {
       const centred = phases.map((row, a) =>
         row.map((y, b) => layout.affine(y, c1, c0, { sum: spread[a]![b] })),
       );
-      return interleave(g, layout, centred as unknown as Parts["phases"]);
+      return interleave(g, layout, centred as unknown as Phases);
     },
   };
 }
