@@ -10,6 +10,7 @@ export {
   type EmbedResult,
   embedDataset,
 } from "./embed.ts";
+export { type EmbedPixelsOptions, embedPixels } from "./embed-pixels.ts";
 export { type EvaluateOptions, type Evaluation, type EvaluationRow, evaluate } from "./evaluate.ts";
 export { type ExportOptions, exportBundle } from "./export.ts";
 export {
