@@ -229,7 +229,7 @@ function wrongFile({ file, from, bytes, sha256, words }: DownloadJob, got: strin
   });
 }
 
-type Named = Pick<DownloadJob, "file" | "words">;
+type Named = Pick<DownloadJob, "file" | "words"> & Partial<Pick<DownloadJob, "sha256">>;
 
 function failed({ file, words }: Named, got: string, todo: string, cause?: unknown): ProtolineError {
   return new ProtolineError(words.failed, { expected: `the file ${file}`, got, todo, cause });
@@ -245,13 +245,9 @@ function isDiskError(error: unknown): boolean {
 export function downloadError(error: unknown, from: string, job: Named): ProtolineError {
   const { code, name, message, cause } = error as NodeJS.ErrnoException;
   const { mirror, folder } = job.words;
+  const again = `run the command again${job.sha256 === null ? "" : "; it goes on where it stopped"}.`;
   if (code === "ENOSPC" || code === "EDQUOT")
-    return failed(
-      job,
-      "a full disk",
-      "Free some space and run the command again; it goes on where it stopped.",
-      error,
-    );
+    return failed(job, "a full disk", `Free some space and ${again}`, error);
   if (code === "ENOENT")
     return failed(
       job,
@@ -266,14 +262,13 @@ export function downloadError(error: unknown, from: string, job: Named): Protoli
       `Check the permissions of the cache and of the mirror folder, or set ${folder}.`,
       error,
     );
-  if (name === "AbortError")
-    return failed(job, "a cancelled download", "Run the command again; it goes on where it stopped.", error);
+  if (name === "AbortError") return failed(job, "a cancelled download", `To have the file, ${again}`, error);
   // fetch hides the reason in its cause.
   const reason = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : undefined;
   return failed(
     job,
     `${quote(reason ?? message, 200)} from ${quote(from, 200)}`,
-    "Check the network and run the command again; it goes on where it stopped.",
+    `Check the network and ${again}`,
     error,
   );
 }
