@@ -38,7 +38,15 @@ for (const path of positionals) {
   const dataset = await embedPixels(set, encoder, { invert });
   await encoder.close();
   for (const way of [5, 20]) {
-    const { results } = await evaluate({ dataset, decision, way, shots: [1, 5], queries: 15, episodes, seed });
+    const { results } = await evaluate({
+      dataset,
+      decision,
+      way,
+      shots: [1, 5],
+      queries: 15,
+      episodes,
+      seed,
+    });
     for (const { shot, mean, ci95 } of results) {
       const published = paper[`${way}/${shot}`]!.toFixed(1);
       rows.push([name, String(way), String(shot), `${percent(mean)} ± ${percent(ci95)}`, published]);

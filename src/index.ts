@@ -1,4 +1,10 @@
-export { type Embeddings, type ErrorCode, errorTable, isProtolineError, ProtolineError } from "./core/index.ts";
+export {
+  type Embeddings,
+  type ErrorCode,
+  errorTable,
+  isProtolineError,
+  ProtolineError,
+} from "./core/index.ts";
 export {
   decodePicture,
   type ImageLimits,
