@@ -29,7 +29,14 @@ const data: unknown[] = [];
 for (const name of ["X-SDD", "CIFAR-FS test"] as const)
   for (const [model, expected] of Object.entries(reference)) {
     const dataset = await load(name, model);
-    const { results } = await evaluate({ dataset, decision: plain, shots: [1, 5], episodes, seed });
+    const { results } = await evaluate({
+      dataset,
+      priors: dataset.priors,
+      decision: plain,
+      shots: [1, 5],
+      episodes,
+      seed,
+    });
     results.forEach(({ shot, mean, ci95 }, i) => {
       const stated = expected[name]![i]!;
       const difference = 100 * mean - stated;

@@ -4,7 +4,7 @@
  */
 import { createRng, row, stack, take } from "../src/core/index.ts";
 import { episodeClasses, planEpisodes } from "../src/data/index.ts";
-import { defaultPriors, fitDecision, meanAndInterval, tune } from "../src/fewshot/index.ts";
+import { fitDecision, meanAndInterval, tune } from "../src/fewshot/index.ts";
 import { formatHead, formatTransform } from "../src/train/index.ts";
 import { datasets, load } from "./datasets.ts";
 import { options, percent, publish } from "./results.ts";
@@ -21,7 +21,7 @@ for (const name of datasets) {
     dataset.classes.flatMap(({ embeddings, origins }) => origins.map((_, i) => row(embeddings, i))),
   );
   const labels = dataset.classes.flatMap(({ label, origins }) => origins.map(() => label));
-  const { groups } = dataset;
+  const { groups, priors } = dataset;
   const photographs = groups && dataset.classes.flatMap(({ origins }) => origins.map(groups));
   const plan = planEpisodes(episodeClasses(labels, photographs), spec, seed);
 
@@ -32,8 +32,8 @@ for (const name of datasets) {
   for (let i = 0; i < galleries; i++) {
     const { supportSet, querySet } = plan.episode(i);
     const support = { embeddings: take(pictures, supportSet.rows), labels: supportSet.labels };
-    const { chosen, report } = tune(support, {}, defaultPriors, createRng(seed).fork(i));
-    const fitted = fitDecision(support, chosen, defaultPriors);
+    const { chosen, report } = tune(support, {}, priors, createRng(seed).fork(i));
+    const fitted = fitDecision(support, chosen, priors);
     const right = querySet.rows.filter(
       (picture, q) => fitted.decide(take(pictures, [picture])).candidates[0]!.label === querySet.labels[q],
     ).length;
