@@ -2,7 +2,16 @@ export { confidences, fitTemperature, logSoftmax } from "./confidence.ts";
 export { fitDecision, novelty } from "./decision.ts";
 export { defaultDecision, defaultPriors } from "./defaults.ts";
 export { cosineDistance, euclidean, squaredEuclidean } from "./distances.ts";
-export { aupr, auroc, ece, fpr95, meanAndInterval, oscr } from "./metrics.ts";
+export {
+  aupr,
+  auroc,
+  ece,
+  fpr95,
+  meanAndInterval,
+  oscr,
+  type ReliabilityBin,
+  reliability,
+} from "./metrics.ts";
 export { classThresholds, conformalThreshold } from "./openset.ts";
 export { prototypes } from "./prototypes.ts";
 export { applyTransform, l2, power, subtract } from "./transforms.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { aupr, auroc, ece, fpr95, meanAndInterval, oscr } from "./metrics.ts";
+import { aupr, auroc, ece, fpr95, meanAndInterval, oscr, reliability } from "./metrics.ts";
 
 const scores = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 30 });
 
@@ -55,6 +55,12 @@ describe("metrics", () => {
     expect(ece(answers)).toBeCloseTo((2 * 0.45 + 0.5) / 3, 12);
     expect(ece([{ confidence: 1, correct: true }])).toBe(0);
     expect(ece([{ confidence: 0, correct: false }])).toBe(0);
+    const bins = reliability(answers);
+    expect(bins.map(({ n, accuracy }) => [n, accuracy])).toEqual([
+      [1, 1],
+      [2, 0.5],
+    ]);
+    expect(bins[1]).toMatchObject({ from: 14 / 15, to: 1, confidence: 0.95 });
   });
 
   it("mean and interval: 1.96·s/√n", () => {

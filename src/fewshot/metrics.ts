@@ -98,22 +98,46 @@ export function oscr(
   return area;
 }
 
-/**
- * Expected calibration error over equally wide bins of confidence, 0 … 1 (Naeini et al. 2015; Guo et al. 2017).
- * `confidence` is of the answer given, 0 … 1. NaN without frames.
- */
-export function ece(
-  answers: readonly { readonly confidence: number; readonly correct: boolean }[],
-  bins = 15,
-): number {
-  if (answers.length === 0) return Number.NaN;
-  const gap = new Float64Array(bins);
+/** One bar of a reliability diagram: the answers whose confidence lies in (from, to]. */
+export interface ReliabilityBin {
+  readonly from: number;
+  readonly to: number;
+  readonly n: number;
+  /** Mean confidence and share of right answers in the bin, each 0 … 1. */
+  readonly confidence: number;
+  readonly accuracy: number;
+}
+
+/** `confidence` is of the answer given, 0 … 1. */
+type Answered = readonly { readonly confidence: number; readonly correct: boolean }[];
+
+/** Equally wide bins of confidence, from the lowest up; empty ones are left out. */
+export function reliability(answers: Answered, bins = 15): readonly ReliabilityBin[] {
+  const sums = Array.from({ length: bins }, () => ({ n: 0, confidence: 0, right: 0 }));
   for (const { confidence, correct } of answers) {
     // Bins are open below and closed above, so 1 belongs to the last.
-    const bin = Math.min(bins - 1, Math.max(0, Math.ceil(confidence * bins) - 1));
-    gap[bin]! += confidence - (correct ? 1 : 0);
+    const sum = sums[Math.min(bins - 1, Math.max(0, Math.ceil(confidence * bins) - 1))]!;
+    sum.n++;
+    sum.confidence += confidence;
+    if (correct) sum.right++;
   }
-  return gap.reduce((sum, g) => sum + Math.abs(g), 0) / answers.length;
+  return sums.flatMap(({ n, confidence, right }, i) =>
+    n === 0
+      ? []
+      : [{ from: i / bins, to: (i + 1) / bins, n, confidence: confidence / n, accuracy: right / n }],
+  );
+}
+
+/**
+ * Expected calibration error over equally wide bins of confidence, 0 … 1 (Naeini et al. 2015; Guo et al. 2017). NaN
+ * without answers.
+ */
+export function ece(answers: Answered, bins = 15): number {
+  if (answers.length === 0) return Number.NaN;
+  const gaps = reliability(answers, bins).map(
+    ({ n, confidence, accuracy }) => n * Math.abs(confidence - accuracy),
+  );
+  return gaps.reduce((sum, gap) => sum + gap, 0) / answers.length;
 }
 
 /** Mean and 1.96·s/√n, s the standard deviation with n − 1. `ci95` is NaN below two values, `mean` without any. */

@@ -109,6 +109,14 @@ describe("evaluate", () => {
     const result = results[0]!;
     expect(result.mean).toBeCloseTo(m, 12);
     expect(result.ci95).toBeCloseTo((1.96 * deviation) / Math.sqrt(12), 12);
+    expect(result.distribution.flatMap(({ accuracy, episodes }) => Array(episodes).fill(accuracy))).toEqual(
+      accuracies.sort((a, b) => a - b),
+    );
+    expect(result.reliability.reduce((sum, { n }) => sum + n, 0)).toBe(asked);
+    expect(result.reliability.reduce((sum, { n, accuracy }) => sum + n * accuracy, 0) / asked).toBeCloseTo(
+      m,
+      12,
+    );
     expect(result.auroc).toBeCloseTo(mean(areas), 12);
     expect(result.falseRejectRate).toBeCloseTo(rejected / asked, 12);
     expect(result.oscr!).toBeLessThanOrEqual(m);

@@ -18,6 +18,8 @@ import {
   fpr95,
   meanAndInterval,
   oscr,
+  type ReliabilityBin,
+  reliability,
   type ViewKind,
 } from "../fewshot/index.ts";
 import type { EmbeddedDataset } from "./embed.ts";
@@ -56,6 +58,10 @@ export interface EvaluationRow {
   readonly ci95: number;
   /** Expected calibration error of the best candidate's confidence, 15 bins, over all queries. */
   readonly ece: number;
+  /** The bins of `ece` that are not empty. */
+  readonly reliability: readonly ReliabilityBin[];
+  /** The accuracies that episodes came to, from the lowest up, and how many came to each. */
+  readonly distribution: readonly { readonly accuracy: number; readonly episodes: number }[];
   /** Known queries called unknown, over all queries; the decision's `openSet.falseRejectRate` is what was asked. */
   readonly falseRejectRate: number;
   /**
@@ -207,6 +213,8 @@ function newTally(labels: readonly string[]) {
         mean,
         ci95,
         ece: ece(answers),
+        reliability: reliability(answers),
+        distribution: distributionOf(accuracies),
         sharedGroups: sharedGroups / answers.length,
         falseRejectRate: share(answers, ({ unknown }) => unknown),
         ...(open.auroc.length > 0 && {
@@ -227,6 +235,12 @@ function newTally(labels: readonly string[]) {
 
 const share = <T>(items: readonly T[], holds: (item: T) => boolean): number =>
   items.filter(holds).length / items.length;
+
+function distributionOf(accuracies: readonly number[]): EvaluationRow["distribution"] {
+  const counts = new Map<number, number>();
+  for (const accuracy of accuracies) counts.set(accuracy, (counts.get(accuracy) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => a - b).map(([accuracy, episodes]) => ({ accuracy, episodes }));
+}
 
 const notApart = ({ classes }: EpisodePlan): string[] =>
   classes.filter(({ apart }) => !apart).map(({ label }) => label);
