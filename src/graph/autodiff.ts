@@ -43,7 +43,7 @@ export function gradients(g: Builder, loss: Value, wrt: readonly Value[]): reado
         node.inputs.forEach((name, i) => {
           const gradient = flows[i] ? rules[i]?.() : undefined;
           if (!gradient) return;
-          g.mark({ node: node.name, input: i, dy: dys[0]?.name ?? "", value: gradient.name });
+          g.mark({ output: node.outputs[0]!, input: i, dy: dys[0]?.name ?? "", value: gradient.name });
           parts.set(name, [...(parts.get(name) ?? []), gradient]);
         });
       } catch (error) {

@@ -14,6 +14,9 @@ export const blockedOperators: Readonly<Record<string, Operator>> = {
   ReorderInput: op(1, { channels_last: ["int", 0] }, sameType) as unknown as Operator,
   /** Blocked to plain. */
   ReorderOutput: op(1, { channels: ["int", 0], channels_last: ["int", 0] }, sameType) as unknown as Operator,
+  MaxPool: op(1, { ...windowAttributes, kernel_shape: ["ints"] }, ([x], a, outputs) =>
+    operators.MaxPool.infer([x!], { ...a, ceil_mode: 0, storage_order: 0 }, outputs).slice(0, 1),
+  ) as unknown as Operator,
   /** x, weights in blocks, bias, and a tensor that is added to the result before the activation. */
   Conv: op(
     [2, 4],

@@ -6,6 +6,7 @@ import {
   type GradientMark,
   type Graph,
   type Node,
+  renameMark,
   type Shape,
   sizeOf,
   type Tensor,
@@ -253,7 +254,7 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
           outputs: node.outputs.map(rename),
         })),
         initializers,
-        marks: marks.map((mark) => ({ ...mark, dy: rename(mark.dy), value: rename(mark.value) })),
+        marks: marks.map((mark) => renameMark(mark, rename)),
       };
       return removeDead(graph, kept);
     },

@@ -71,13 +71,23 @@ export interface Node {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** What autodiff found: `value` is the part of ∂loss/∂(input `input` of `node`) that comes through it, given `dy`, ∂loss of its first output. */
+/**
+ * What autodiff found: for the node whose first output is `output`, `value` is the part of ∂loss/∂(its input `input`) that
+ * comes through it, made from `dy`, ∂loss/∂`output`.
+ */
 export interface GradientMark {
-  readonly node: string;
+  readonly output: string;
   readonly input: number;
   readonly dy: string;
   readonly value: string;
 }
+
+export const renameMark = (mark: GradientMark, rename: (name: string) => string): GradientMark => ({
+  ...mark,
+  output: rename(mark.output),
+  dy: rename(mark.dy),
+  value: rename(mark.value),
+});
 
 export interface Graph {
   readonly name: string;

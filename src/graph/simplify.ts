@@ -1,4 +1,4 @@
-import { type Graph, type Node, numbersOf, sizeOf, tensor } from "./graph.ts";
+import { type Graph, type Node, numbersOf, renameMark, sizeOf, tensor } from "./graph.ts";
 import { attributesOf, verify } from "./infer.ts";
 import { type Kernel, kernels, type NdArray } from "./kernels.ts";
 import type { OpName } from "./operators.ts";
@@ -94,7 +94,7 @@ export function shareCommon(graph: Graph): Graph {
       nodes.push(node);
     }
   }
-  const marks = graph.marks?.map((mark) => ({ ...mark, dy: follow(mark.dy), value: follow(mark.value) }));
+  const marks = graph.marks?.map((mark) => renameMark(mark, follow));
   return { ...graph, nodes, marks };
 }
 

@@ -2,9 +2,9 @@ import { type Builder, createBuilder, type Value } from "../builder.ts";
 import { swapAndFlip } from "../conv-gradients.ts";
 import type { Graph, Node } from "../graph.ts";
 import { patchAlgebra } from "./first-layer.ts";
-import { createLayout, type Layout } from "./layout.ts";
+import { createLayout, type Layout, step } from "./layout.ts";
 import { type Index, indexOf, substitute } from "./match.ts";
-import { interleave, type Phases, poolPhases, step } from "./pooled-phases.ts";
+import { interleave, spreadGradient } from "./pool-gradient.ts";
 import { blockedWeightGradient, patchesWeightGradient } from "./weight-gradient.ts";
 
 /** 3x3 convolution, batch norm in training, ReLU, 2x2 max-pooling, and the gradients of all of it. */
@@ -74,7 +74,7 @@ export function blockedBlocks(graph: Graph, block: number): Graph {
   let current = graph;
   for (const pool of graph.nodes) {
     const index = indexOf(current);
-    const now = current.nodes.find(({ name }) => name === pool.name);
+    const now = current.nodes.find(({ outputs }) => outputs[0] === pool.outputs[0]);
     const match = now && matchBlock(index, now);
     if (match) current = rewriteBlock(current, match, block) ?? current;
   }
@@ -112,14 +112,12 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
     const signed = layout.weights(g.Mul(w, column(sign)));
     const even = height % 2 === 0 && width % 2 === 0;
     const algebra = first && even ? patchAlgebra(g, layout, x, w) : undefined;
-    const parts = even ? evenParts(layout, x, signed) : oddParts(layout, x, signed);
-    const pooled = poolPhases(g, parts.phases);
-    const p = pooled.largest;
+    const { y, p, lower } = algebra ? strided(g, layout, x, signed) : whole(layout, x, signed);
 
     const count = n * height * width;
     const { mu, spread } = algebra
       ? { mu: g.Mul(sign, algebra.mean), spread: algebra.variance }
-      : momentsOf(g, layout, parts.whole, count);
+      : momentsOf(g, layout, y!, count);
     const inverse = g.Reciprocal(g.Sqrt(g.Add(spread, epsilon)));
     const k = g.Mul(g.Abs(gamma), inverse);
     const q = layout.affine(p, k, g.Sub(beta, g.Mul(k, mu)), { relu: true });
@@ -131,19 +129,22 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
 
     // With y the signed convolution: dy/k = U + c1·y + c0, where U is the unpooled gradient.
     const d = g.Mul(layout.toBlocked(g.value(match.dy)), step(g, q));
-    const db = layout.total([d]);
+    const db = layout.total(d);
     replace(match.dbeta, db);
+    const unpooled = spreadGradient(g, d, lower);
     if (algebra) {
-      const { dw, slope } = algebra.gradients({ spread: pooled.spread(d), db, sign, inverse, k });
+      const { dw, slope } = algebra.gradients({ spread: unpooled, db, sign, inverse, k });
       replace(match.dgamma, g.Mul(sign, slope));
       replace(match.dw, dw);
       return;
     }
-    const slope = g.Mul(inverse, g.Sub(layout.total([g.Mul(d, p)]), g.Mul(mu, db)));
+    const slope = g.Mul(inverse, g.Sub(layout.total(g.Mul(d, p)), g.Mul(mu, db)));
     replace(match.dgamma, g.Mul(sign, slope));
     const c1 = g.Mul(g.Mul(inverse, slope), -1 / count);
     const c0 = g.Sub(g.Mul(db, -1 / count), g.Mul(c1, mu));
-    const dy = parts.join(g, pooled.spread(d).phases, c1, c0);
+    const dy = layout.affine(y!, c1, c0, {
+      sum: padTo(g, layout, interleave(g, layout, unpooled.phases), y!),
+    });
 
     const scale = column(g.Mul(sign, k));
     const gradient = first ? patchesWeightGradient : blockedWeightGradient;
@@ -154,69 +155,55 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
     }
   });
   const outputs = Object.fromEntries(graph.outputs.map(({ name }) => [name, g.value(name)]));
-  const whole = g.build(outputs, [...replaced.values()]);
-  const rewritten = substitute(whole, replaced);
+  const both = g.build(outputs, [...replaced.values()]);
+  const rewritten = substitute(both, replaced);
   // Somebody else reads what lies between: then the block was computed twice, and nothing is won.
-  return rewritten.nodes.some(({ name }) => name === conv.name) ? undefined : rewritten;
+  return rewritten.nodes.some(({ outputs }) => outputs[0] === conv.outputs[0]) ? undefined : rewritten;
 }
 
 /** Mean and variance from the sums of y and of y². */
-function momentsOf(g: Builder, layout: Layout, whole: readonly Value[], count: number) {
-  const mu = g.Mul(layout.total(whole), 1 / count);
-  const square = g.Mul(layout.total(whole, true), 1 / count);
+function momentsOf(g: Builder, layout: Layout, y: Value, count: number) {
+  const mu = g.Mul(layout.total(y), 1 / count);
+  const square = g.Mul(layout.total(y, true), 1 / count);
   return { mu, spread: g.Max(g.Sub(square, g.Mul(mu, mu)), 0) };
 }
 
 const scalar = (value: number) => ({ dtype: "float32", dims: [], data: Float32Array.of(value) }) as const;
 
-/** The four phases of the convolution, and how their gradients become that of the whole. */
-interface Parts {
-  readonly phases: Phases;
-  /** What adds up to all elements of the convolution. */
-  readonly whole: readonly Value[];
-  join(g: Builder, spread: Phases, c1: Value, c0: Value): Value;
+/** The convolution, pooled, and where its first three phases are smaller than that; itself where it is formed. */
+interface Convolved {
+  readonly y?: Value;
+  readonly p: Value;
+  readonly lower: readonly [Value, Value, Value];
 }
 
-/** Even sizes: four convolutions of stride 2 give the phases without a pass to take them apart. */
-function evenParts(layout: Layout, x: Value, weights: Value): Parts {
+/** The convolution as a whole. largest − phase comes in one pass, from a one-hot 2x2 convolution and its step. */
+function whole(layout: Layout, x: Value, weights: Value): Convolved {
+  const y = layout.conv(x, weights, { kernel: [3, 3], pads: [1, 1, 1, 1] });
+  const p = layout.maxPool(y);
+  const lower = (a: number, b: number): Value => {
+    const taps = [0, 1].map((i) => [0, 1].map((j) => (i === a && j === b ? -1 : 0)));
+    return layout.spread(y, taps, { strides: [2, 2], sum: p, step: true });
+  };
+  return { y, p, lower: [lower(0, 0), lower(0, 1), lower(1, 0)] };
+}
+
+/** The phases by convolutions of stride 2, for even sizes: pays where the whole is not needed besides. */
+function strided(g: Builder, layout: Layout, x: Value, weights: Value): Convolved {
   const phase = (a: number, b: number): Value =>
     layout.conv(x, weights, { kernel: [3, 3], strides: [2, 2], pads: [1 - a, 1 - b, a, b] });
-  const phases = [
-    [phase(0, 0), phase(0, 1)],
-    [phase(1, 0), phase(1, 1)],
-  ] as const;
-  return {
-    phases,
-    whole: phases.flat(),
-    join: (g, spread, c1, c0) => {
-      const centred = phases.map((row, a) =>
-        row.map((y, b) => layout.affine(y, c1, c0, { sum: spread[a]![b] })),
-      );
-      return interleave(g, layout, centred as unknown as Phases);
-    },
-  };
+  const [y00, y01, y10, y11] = [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)];
+  const p = g.Max(g.Max(y00, y01), g.Max(y10, y11));
+  const lower = (y: Value): Value => layout.spread(y, [[-1]], { sum: p, step: true });
+  return { p, lower: [lower(y00), lower(y01), lower(y10)] };
 }
 
-/** Odd sizes: the last row or column belongs to no window, but to the statistics and to the gradient. */
-function oddParts(layout: Layout, x: Value, weights: Value): Parts {
-  const y = layout.conv(x, weights, { kernel: [3, 3], pads: [1, 1, 1, 1] });
-  const phase = (a: number, b: number): Value => {
-    const taps = [0, 1].map((i) => [0, 1].map((j) => Number(i === a && j === b)));
-    return layout.spread(y, taps, { strides: [2, 2] });
-  };
-  const phases = [
-    [phase(0, 0), phase(0, 1)],
-    [phase(1, 0), phase(1, 1)],
-  ] as const;
-  return {
-    phases,
-    whole: [y],
-    join: (g, spread, c1, c0) => {
-      const [n, c, h, w] = y.shape as readonly number[] as [number, number, number, number];
-      const even = interleave(g, layout, spread);
-      const view = g.Reshape(even, g.ints([n * (c / layout.block), h - (h % 2), w - (w % 2), layout.block]));
-      const padded = g.Pad(view, g.ints([0, 0, 0, 0, 0, h % 2, w % 2, 0]));
-      return layout.affine(y, c1, c0, { sum: g.Reshape(padded, g.ints([n, c, h, w])) });
-    },
-  };
+/** A blocked image with zeros below and to the right, in the size of `like`. */
+function padTo(g: Builder, { block }: Layout, x: Value, like: Value): Value {
+  const [n, c, h, w] = x.shape as readonly number[] as [number, number, number, number];
+  const [, , height, width] = like.shape as readonly number[] as [number, number, number, number];
+  if (h === height && w === width) return x;
+  const view = g.Reshape(x, g.ints([n * (c / block), h, w, block]));
+  const padded = g.Pad(view, g.ints([0, 0, 0, 0, 0, height - h, width - w, 0]));
+  return g.Reshape(padded, g.ints(like.shape as readonly number[]));
 }

@@ -1,6 +1,6 @@
 import type { Builder, Value } from "../builder.ts";
 import type { Layout } from "./layout.ts";
-import type { Spread } from "./pooled-phases.ts";
+import type { Spread } from "./pool-gradient.ts";
 
 /** What a first layer's batch norm needs, without a pass over its output. */
 export interface PatchAlgebra {
@@ -80,19 +80,14 @@ export function patchAlgebra(g: Builder, { block, view }: Layout, x: Value, w: V
       };
       const rows = (v: Value, phase: readonly [number, number]): Value =>
         g.Gather(v, rowsOf(phase), { axis: 1 });
-      // Σ U·patch, where U00 = d − below − U01 and U10 = below − U11: four products and no pass for U00 and U10.
-      const [whole, below, right, corner] = [
-        spread.d,
-        spread.below,
-        spread.phases[0]![1],
-        spread.phases[1]![1],
-      ].map(against) as [Value, Value, Value, Value];
-      const unpooled = sum([
-        rows(whole, [0, 0]),
-        g.Sub(rows(below, [1, 0]), rows(below, [0, 0])),
-        g.Sub(rows(right, [0, 1]), rows(right, [0, 0])),
-        g.Sub(rows(corner, [1, 1]), rows(corner, [1, 0])),
-      ]);
+      // Σ U·patch from what is left before each phase, so that the shares themselves are never formed.
+      const left = spread.left.map(against);
+      const unpooled = sum(
+        phases.map((phase, i) => {
+          const before = phases[i - 1];
+          return before ? g.Sub(rows(left[i]!, phase), rows(left[i]!, before)) : rows(left[i]!, phase);
+        }),
+      );
       // With y = W·patch, s = sign(gamma), dy = s·k·(U − db/n) − k·(y − mean)·inverse·slope/n.
       const slope = g.Mul(g.Mul(inverse, sign), g.Sub(along(g.Mul(flat, unpooled)), g.Mul(mean, db)));
       const centred = g.Sub(g.MatMul(flat, gram), g.Mul(column(mean), sums));

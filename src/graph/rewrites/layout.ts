@@ -9,14 +9,16 @@ export interface Layout {
   weights(w: Value): Value;
   /** y `[N, O, …]`, stride 1 and no padding by default. */
   conv(x: Value, w: Value, options: ConvOptions): Value;
-  /** Each channel by its own constant taps: `taps` `[kh][kw]`, the same for all channels. */
-  spread(x: Value, taps: readonly (readonly number[])[], options: Omit<ConvOptions, "kernel">): Value;
+  /** Every channel by the same constant taps, `[kh][kw]`, plus `sum`; above zero 1, else 0, where `step` is true. */
+  spread(x: Value, taps: readonly (readonly number[])[], options: SpreadOptions): Value;
   /** scale·x + bias (+ sum), per channel, in one pass. */
   affine(x: Value, scale: Value, bias: Value, options?: { relu?: boolean; sum?: Value }): Value;
+  /** The largest of each 2x2 window. */
+  maxPool(x: Value): Value;
   /** Memory as it is: `[N, C/block, H·W, block]`. */
   view(x: Value): Value;
-  /** Σ over N, H, W of blocked tensors together, `[C]`: within each image first. */
-  total(xs: readonly Value[], squares?: boolean): Value;
+  /** Σ x or Σ x² over N, H and W, `[C]`: within each image first. */
+  total(x: Value, squares?: boolean): Value;
 }
 
 export interface ConvOptions {
@@ -24,6 +26,17 @@ export interface ConvOptions {
   readonly strides?: readonly [number, number];
   readonly pads?: readonly [number, number, number, number];
 }
+
+export interface SpreadOptions extends Omit<ConvOptions, "kernel"> {
+  readonly sum?: Value;
+  readonly step?: boolean;
+}
+
+/** A hard sigmoid so steep that it is a step: cheaper than a comparison and a cast. */
+const STEP = { alpha: 1e30, beta: 0 };
+
+/** 1 where v > 0, else 0. */
+export const step = (g: Builder, v: Value): Value => g.HardSigmoid(v, STEP);
 
 export function createLayout(g: Builder, block: number): Layout {
   const dimsOf = (x: Value): [number, number, number, number] =>
@@ -42,10 +55,17 @@ export function createLayout(g: Builder, block: number): Layout {
     x: Value,
     w: Value,
     { kernel, strides = [1, 1], pads = [0, 0, 0, 0] }: ConvOptions,
-    rest: { group?: number; bias?: Operand; sum?: Operand; activation?: string } = {},
+    rest: { group?: number; bias?: Operand; sum?: Operand; activation?: "Relu" | "HardSigmoid" } = {},
   ): Value => {
     const { group = 1, bias, sum, activation } = rest;
-    return g.blocked("Conv", [x, w, bias, sum], { kernel_shape: kernel, strides, pads, group, activation });
+    return g.blocked("Conv", [x, w, bias, sum], {
+      kernel_shape: kernel,
+      strides,
+      pads,
+      group,
+      activation,
+      activation_params: activation === "HardSigmoid" ? [STEP.alpha, STEP.beta] : undefined,
+    });
   };
   const view = (x: Value): Value => {
     const [n, c, h, w] = dimsOf(x);
@@ -58,7 +78,7 @@ export function createLayout(g: Builder, block: number): Layout {
     view,
     toBlocked: (x) => g.blocked("ReorderInput", [x]),
     toPlain: (x) => g.blocked("ReorderOutput", [x], { channels: Number(x.shape[1]) }),
-    spread(x, taps, options) {
+    spread(x, taps, { sum, step: stepped = false, ...options }) {
       const channels = Number(x.shape[1]);
       const kernel = [taps.length, taps[0]!.length] as const;
       const flat = taps.flatMap((row) => row.flatMap((v) => new Array<number>(block).fill(v)));
@@ -67,8 +87,10 @@ export function createLayout(g: Builder, block: number): Layout {
         (_, i) => flat[i % flat.length]!,
       );
       const w = g.constant({ dtype: "float32", dims: [channels, 1, ...kernel], data });
-      return conv(x, w, { ...options, kernel }, { group: channels });
+      const activation = stepped ? "HardSigmoid" : undefined;
+      return conv(x, w, { ...options, kernel }, { group: channels, sum, activation });
     },
+    maxPool: (x) => g.blocked("MaxPool", [x], { kernel_shape: [2, 2], strides: [2, 2] }),
     affine(x, scale, bias, { relu = false, sum } = {}) {
       const channels = Number(x.shape[1]);
       return conv(
@@ -83,13 +105,9 @@ export function createLayout(g: Builder, block: number): Layout {
         },
       );
     },
-    total(xs, squares = false) {
-      const perImage = xs.map((x) => {
-        const v = view(x);
-        return squares ? g.ReduceSumSquare(v, g.ints([2])) : g.ReduceSum(v, g.ints([2]));
-      });
-      const joined = perImage.reduce((a, b) => g.Add(a, b));
-      return reshape(g.ReduceSum(joined, g.ints([0])), [-1]);
+    total(x, squares = false) {
+      const perImage = squares ? g.ReduceSumSquare(view(x), g.ints([2])) : g.ReduceSum(view(x), g.ints([2]));
+      return reshape(g.ReduceSum(perImage, g.ints([0])), [-1]);
     },
   };
 }

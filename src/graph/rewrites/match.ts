@@ -1,4 +1,4 @@
-import type { Graph, Node } from "../graph.ts";
+import { type Graph, type Node, renameMark } from "../graph.ts";
 import { removeDead } from "../simplify.ts";
 
 /** Who makes and who reads each value. */
@@ -16,7 +16,8 @@ export function indexOf(graph: Graph): Index {
   return {
     producer: (value) => makers.get(value),
     gradient(node, input) {
-      const marks = graph.marks?.filter((mark) => mark.node === node.name && mark.input === input) ?? [];
+      const marks =
+        graph.marks?.filter((mark) => mark.output === node.outputs[0] && mark.input === input) ?? [];
       return marks.length === 1 && makers.has(marks[0]!.value) ? marks[0] : undefined;
     },
     attribute: <T>(node: Node, name: string, otherwise: T): T =>
@@ -61,6 +62,6 @@ export function substitute(graph: Graph, replaced: ReadonlyMap<string, string>):
     const maker = makers.get(replaced.get(name) ?? name);
     if (maker) place(maker);
   }
-  const marks = graph.marks?.map((mark) => ({ ...mark, dy: follow(mark.dy), value: follow(mark.value) }));
+  const marks = graph.marks?.map((mark) => renameMark(mark, follow));
   return removeDead({ ...graph, nodes: ordered, marks });
 }
