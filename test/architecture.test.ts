@@ -22,6 +22,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   models: ["core", "graph", "onnx", "runtime", "data", "fewshot"],
   store: ["core", "fewshot"],
   train: ["core", "graph", "onnx", "runtime", "nn", "optim", "methods", "data", "fewshot", "models"],
+  report: ["core"],
   recognizer: ["core", "runtime", "data", "fewshot", "models", "store"],
   server: ["core", "data", "fewshot", "models", "store", "recognizer"],
   cli: [
@@ -34,6 +35,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     "models",
     "store",
     "train",
+    "report",
     "recognizer",
     "server",
   ],

@@ -53,6 +53,9 @@ export const errorTable = {
   CONFIG_INVALID: { status: 400, title: "The training config is not valid" },
   CHECKPOINT_INVALID: { status: 422, title: "The checkpoint cannot be used" },
   TRAINING_DIVERGED: { status: 422, title: "The training has left the finite numbers" },
+  // report
+  REPORT_SOURCE_NOT_FOUND: { status: 404, title: "There is nothing to report on" },
+  REPORT_SOURCE_INVALID: { status: 422, title: "The file holds nothing to report on" },
   // store
   LABEL_INVALID: { status: 400, title: "The class name is not valid" },
   GALLERY_NOT_FOUND: { status: 404, title: "There is no such gallery" },

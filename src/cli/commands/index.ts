@@ -8,6 +8,7 @@ import { gallery } from "./gallery.ts";
 import { keys } from "./keys.ts";
 import { models } from "./models.ts";
 import { recognize } from "./recognize.ts";
+import { report } from "./report.ts";
 import { serve } from "./serve.ts";
 import { train } from "./train.ts";
 import { tune } from "./tune.ts";
@@ -20,6 +21,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   tune,
   evaluate,
   train,
+  report,
   models,
   data,
   keys,
