@@ -26,6 +26,10 @@ export interface Frame {
   readonly mode: Mode;
   /** The parameter of that name in the present scope; the same value each time it is asked for. */
   parameter(name: string, shape: readonly number[], init: Init, role?: "weight" | "affine"): Value;
+  /** The value of a parameter or statistic by its full name, whatever the scope. */
+  own(spec: ParameterSpec): Value;
+  /** Takes the loss's gradient at `value` instead of at the parameter of that full name (first-order meta-learning). */
+  differentiate(name: string, value: Value): void;
   /** A running statistic, which starts at `initial`. */
   statistic(name: string, shape: readonly number[], initial: number): Value;
   /** What the running statistic becomes after this step. */
@@ -51,6 +55,8 @@ export interface FrameRecord {
   readonly noise: readonly NoiseSpec[];
   /** New values of running statistics by name. */
   readonly updates: ReadonlyMap<string, Value>;
+  /** Where the gradient of a parameter is taken, if not at itself. */
+  readonly leaves: ReadonlyMap<string, Value>;
 }
 
 /**
@@ -67,6 +73,7 @@ export function createFrame(
   const specs: ParameterSpec[] = [];
   const noise: NoiseSpec[] = [];
   const updates = new Map<string, Value>();
+  const leaves = new Map<string, Value>();
   let prefix = "";
 
   const ask = (spec: ParameterSpec): Value => {
@@ -84,6 +91,9 @@ export function createFrame(
     specs,
     noise,
     updates,
+    leaves,
+    own: ask,
+    differentiate: (name, value) => void leaves.set(name, value),
     parameter: (name, shape, init, role = "weight") => ask({ name: prefix + name, shape, init, role }),
     statistic: (name, shape, initial) =>
       ask({ name: prefix + name, shape, init: constant(initial), role: "statistic" }),

@@ -25,6 +25,29 @@ const adamOptions = {
 const widths = optional(Type.Tuple([count, count, count, count]));
 const warmUp = optional(Type.Integer({ minimum: 0 }));
 
+const range = Type.Tuple([positive, positive]);
+const fill = optional(Type.Number({ minimum: 0, maximum: 255 }));
+const probability = optional(Type.Number({ minimum: 0, maximum: 1 }));
+const augmentation = Type.Object(
+  {
+    crop: optional(Type.Object({ padding: Type.Integer({ minimum: 0 }), fill }, strict)),
+    flip: optional(Type.Object({ axis: Type.Enum(["horizontal", "vertical"]), probability }, strict)),
+    quarterTurns: optional(Type.Boolean()),
+    rotate: optional(Type.Object({ degrees: Type.Number({ minimum: 0, maximum: 180 }), fill }, strict)),
+    color: optional(
+      Type.Object(
+        { brightness: optional(share), contrast: optional(share), saturation: optional(share) },
+        strict,
+      ),
+    ),
+    cutout: optional(Type.Object({ size: count, fill }, strict)),
+    erase: optional(
+      Type.Object({ probability, area: optional(range), aspect: optional(range), fill }, strict),
+    ),
+  },
+  strict,
+);
+
 const schema = Type.Object(
   {
     name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,63}$" }),
@@ -58,8 +81,22 @@ const schema = Type.Object(
         metric: optional(Type.Enum(["squaredEuclidean", "cosine"])),
         scale: optional(positive),
       }),
+      kind("matching", { scale: optional(positive) }),
+      kind("ridge", { lambda: optional(positive) }),
+      kind("maml", {
+        steps: optional(count),
+        rate: optional(positive),
+        firstOrder: optional(Type.Boolean()),
+      }),
+      kind("classifier", { head: optional(Type.Enum(["linear", "cosine"])), scale: optional(positive) }),
     ]),
-    episode: Type.Object({ way: Type.Integer({ minimum: 2 }), shot: count, query: count }, strict),
+    episode: Type.Union(
+      [Type.Object({ way: Type.Integer({ minimum: 2 }), shot: count, query: count }, strict), Type.Null()],
+      { default: null },
+    ),
+    batch: Type.Union([count, Type.Null()], { default: null }),
+    initial: Type.Union([Type.String({ minLength: 1 }), Type.Null()], { default: null }),
+    augment: Type.Union([augmentation, Type.Null()], { default: null }),
     episodes: count,
     optimizer: Type.Union([
       kind("sgd", {
@@ -117,7 +154,11 @@ const schema = Type.Object(
  * - `name`: of the bundle that comes out.
  * - `data`: the set, the split to train on and the one to validate on (`null`: none), the side of the square images in
  *   pixels, and what is subtracted from a 0 … 255 pixel and divides after that, one a channel.
- * - `episode`, `episodes`: classes, support and query images a class; how many episodes.
+ * - `episode`: classes, support and query images a class. For the method `classifier` instead `batch`: images of all
+ *   classes a step.
+ * - `episodes`: how many steps, each of one episode or batch.
+ * - `initial`: folder of an earlier run whose weights it starts from, where names and shapes agree. Default `null`.
+ * - `augment`: how training pictures are changed, by seed; see `BatchAugmentation`. Default `null`.
  * - `rate`, `schedule`: the learning rate at first, and the factor on it; see {@link Schedule}.
  * - `clip`: limit of the norm of all gradients. Default `null`: none.
  * - `labelSmoothing`: share of each target that is spread over all classes. Default 0.
@@ -155,7 +196,14 @@ export function parseTrainConfig(value: unknown, where = "the config"): TrainCon
   for (const [field, list] of Object.entries({ mean, std }))
     if (list.length !== planes)
       throw invalid(where, `data.${field}`, `${planes} number(s)`, `${list.length}`);
-  const { schedule } = config;
+  const { schedule, method, backbone } = config;
+  const [needed, other] =
+    method.kind === "classifier" ? (["batch", "episode"] as const) : (["episode", "batch"] as const);
+  if (config[needed] === null) throw invalid(where, needed, `a value, which ${method.kind} needs`, "null");
+  if (config[other] !== null)
+    throw invalid(where, other, `null, as ${method.kind} takes ${needed}`, JSON.stringify(config[other]));
+  if (method.kind === "maml" && backbone.kind === "resnet12" && (backbone.keep ?? 1) < 1)
+    throw invalid(where, "backbone.keep", "1, as maml works without DropBlock", `${backbone.keep}`);
   if (schedule.kind === "multi-step" && schedule.at.length !== schedule.factors.length)
     throw invalid(
       where,

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import type { Preprocess } from "../data/index.ts";
+import { row } from "../core/index.ts";
+import type { PixelSet, Preprocess } from "../data/index.ts";
 import { type DecisionSpec, defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import type { Tensor } from "../graph/index.ts";
-import type { Bundle, Provenance } from "../models/index.ts";
+import { type Bundle, encoderOf, type Provenance } from "../models/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
 import type { TrainConfig } from "./config.ts";
+import { embedPixels } from "./embed-pixels.ts";
 import { encoderGraph } from "./step.ts";
 
 export interface ExportOptions {
@@ -48,18 +50,69 @@ export function exportBundle({ config, weights, pixels, provenance }: ExportOpti
         std: data.std,
         standardize: "none",
       },
-      decision: decisionOf(config),
+      decision: decisionOf(config, weights),
       priors: { ...defaultPriors, baseMean: null },
       provenance,
     },
   };
 }
 
-function decisionOf({ method }: TrainConfig): DecisionSpec {
-  const metric = method.kind === "protonet" && method.metric === "cosine" ? "cosine" : "squaredEuclidean";
-  return {
+const raw = { power: null, normalize: false, center: "none" } as const;
+
+/** The decision that answers as the method did in training; a gallery may be tuned to another. */
+function decisionOf({ method }: TrainConfig, weights: ReadonlyMap<string, Tensor>): DecisionSpec {
+  const of = (head: DecisionSpec["head"], transform: DecisionSpec["transform"] = raw): DecisionSpec => ({
     ...defaultDecision,
-    transform: { power: null, normalize: false, center: "none" },
-    head: { kind: "prototype", metric },
-  };
+    transform,
+    head,
+  });
+  switch (method.kind) {
+    case "protonet":
+      return of({ kind: "prototype", metric: method.metric ?? "squaredEuclidean" });
+    case "matching":
+      return of({ kind: "prototype", metric: "cosine" });
+    case "ridge": {
+      const lambda = Math.exp(Number(weights.get("logLambda")!.data[0]));
+      return of({ kind: "ridge", lambda, projection: null });
+    }
+    case "classifier":
+      // SimpleShot (Wang et al. 2019, arXiv:1911.04623): centred by the mean of the training pictures, of length 1.
+      return of(
+        { kind: "prototype", metric: "squaredEuclidean" },
+        { power: null, normalize: true, center: "base" },
+      );
+    case "maml":
+      // Its weights are meant to be adapted; as an encoder they are what they are.
+      return defaultDecision;
+  }
+}
+
+/** Pictures that the mean of the training set is taken over, at most. */
+const enough = 2000;
+
+/** The bundle with the mean of the training pictures' embeddings of length 1, which `center: "base"` subtracts. */
+export async function withBaseMean(bundle: Bundle, set: PixelSet, invert: boolean): Promise<Bundle> {
+  const n = set.labels.length;
+  const count = Math.min(n, enough);
+  const rows = Array.from({ length: count }, (_, i) => Math.floor((i * n) / count));
+  const image = set.channels * set.height * set.width;
+  const pixels = new Uint8Array(count * image);
+  rows.forEach((at, i) => {
+    pixels.set(set.pixels.subarray(at * image, (at + 1) * image), i * image);
+  });
+  const encoder = await encoderOf(bundle);
+  try {
+    const part = { ...set, pixels, labels: rows.map(() => "all"), groups: undefined };
+    const { embeddings } = (await embedPixels(part, encoder, { invert })).classes[0]!;
+    const mean = new Float64Array(embeddings.dim);
+    for (let i = 0; i < embeddings.n; i++) {
+      const vector = row(embeddings, i);
+      const length = Math.hypot(...vector) || 1;
+      for (let d = 0; d < mean.length; d++) mean[d]! += vector[d]! / length / embeddings.n;
+    }
+    const { manifest } = bundle;
+    return { ...bundle, manifest: { ...manifest, priors: { ...manifest.priors, baseMean: [...mean] } } };
+  } finally {
+    await encoder.close();
+  }
 }

@@ -1,4 +1,4 @@
-export { batcher, episodeRows, type Scaling } from "./batch.ts";
+export { batcher, createSampler, episodeRows, type Sampler, type Scaling } from "./batch.ts";
 export { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 export { parseTrainConfig, type TrainConfig } from "./config.ts";
 export {
@@ -12,7 +12,7 @@ export {
 } from "./embed.ts";
 export { type EmbedPixelsOptions, embedPixels } from "./embed-pixels.ts";
 export { type EvaluateOptions, type Evaluation, type EvaluationRow, evaluate } from "./evaluate.ts";
-export { type ExportOptions, exportBundle } from "./export.ts";
+export { type ExportOptions, exportBundle, withBaseMean } from "./export.ts";
 export {
   formatHead,
   formatTransform,
@@ -21,5 +21,6 @@ export {
   parseTransform,
   transformNames,
 } from "./names.ts";
-export { countParameters, encoderGraph, type Step, trainingStep, validationStep } from "./step.ts";
+export { type ClassBatch, encoderGraph, type Step, trainingStep, validationStep } from "./step.ts";
 export { type TrainOptions, type TrainProgress, type TrainResult, train, type Validated } from "./trainer.ts";
+export { type EpisodeScores, testEpisodes, type ValidatorOptions } from "./validate.ts";

@@ -1,4 +1,5 @@
 import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
+import type { EpisodeScores } from "./validate.ts";
 
 /** One line of `log.jsonl`: a step, or a validation after that step. */
 export type LogLine =
@@ -15,13 +16,7 @@ export type LogLine =
     }
   | {
       readonly step: number;
-      readonly validation: {
-        readonly episodes: number;
-        readonly loss: number;
-        readonly accuracy: number;
-        /** 1.96·s/√episodes */
-        readonly ci95: number;
-      };
+      readonly validation: EpisodeScores;
     };
 
 export interface Log {

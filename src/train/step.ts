@@ -1,3 +1,4 @@
+import { createRng } from "../core/index.ts";
 import {
   type Builder,
   createBuilder,
@@ -9,9 +10,15 @@ import {
   type Value,
 } from "../graph/index.ts";
 import { createMethod, type EpisodeShape } from "../methods/index.ts";
-import { createBackbone, createFrame, initialize, type NoiseSpec, parametersOf } from "../nn/index.ts";
+import { createBackbone, createFrame, type Frame, initialize, type NoiseSpec } from "../nn/index.ts";
 import { clipByNorm, createOptimizer, globalNorm, movingAverage } from "../optim/index.ts";
 import type { TrainConfig } from "./config.ts";
+
+/** Images of all training classes, for a classifier: how many a step, and of how many classes. */
+export interface ClassBatch {
+  readonly images: number;
+  readonly classes: number;
+}
 
 /** What decides the graphs of a config. */
 export type Task = Pick<
@@ -22,8 +29,9 @@ export type Task = Pick<
 /** One step of training as a graph, and the states that go round from step to step. */
 export interface Step {
   /**
-   * Inputs: `images` `[way × (shot + query), C, H, W]`, every state by name, the scalars and the noise. Outputs: `loss`,
-   * `accuracy`, `norm` (of all gradients), each `[]`, and `next/NAME` for each state.
+   * Inputs: `images` `[way × (shot + query), C, H, W]`, or `[images, C, H, W]` with `targets` `[images, classes]` (shares
+   * that add up to 1), every state by name, the scalars and the noise. Outputs: `loss`, `accuracy`, `norm` (of all
+   * gradients), each `[]`, and `next/NAME` for each state that changes.
    */
   readonly graph: Graph;
   /** Starting values of all states: parameters, running statistics, optimizer slots, averages. */
@@ -45,39 +53,54 @@ const beside = (what: string, parameter: string): string => `${what}:${parameter
 /** Name of the moving average of a parameter. */
 export const averageOf = (parameter: string): string => beside("average", parameter);
 
-const imagesOf = (g: Builder, task: Task, { way, shot, query }: EpisodeShape): Value =>
-  g.input("images", "float32", [way * (shot + query), ...imageShape(task)]);
+interface Score {
+  readonly loss: Value;
+  readonly accuracy: Value;
+}
 
-/** Mean cross-entropy of the queries and the share of those whose best class is right, each `[]`. */
-function score(
-  g: Builder,
-  logits: Value,
-  { way, query }: EpisodeShape,
-  smoothing: number,
-): { readonly loss: Value; readonly accuracy: Value } {
+function classScore(f: Frame, task: Task, { images, classes }: ClassBatch): Score {
+  const { g } = f;
+  const { classify } = createMethod(task.method);
+  const x = g.input("images", "float32", [images, ...imageShape(task)]);
+  const targets = g.input("targets", "float32", [images, classes]);
+  const logits = classify!(f, createBackbone(task.backbone), x, classes);
+  const best = (v: Value): Value => g.ArgMax(v, { axis: 1, keepdims: 0 });
+  return score(g, logits, targets, g.Equal(best(logits), best(targets)));
+}
+
+function episodeScore(f: Frame, task: Task, shape: EpisodeShape, smoothing: number): Score {
+  const { g } = f;
+  const { way, shot, query } = shape;
+  const images = g.input("images", "float32", [way * (shot + query), ...imageShape(task)]);
+  const logits = createMethod(task.method).answer(f, createBackbone(task.backbone), images, shape);
   const n = way * query;
-  const target = new Float32Array(n * way).fill(smoothing / way);
-  for (let i = 0; i < n; i++) target[i * way + Math.floor(i / query)]! += 1 - smoothing;
-  const surprise = g.Mul(g.LogSoftmax(logits, { axis: 1 }), tensor("float32", target, [n, way]));
+  const targets = new Float32Array(n * way).fill(smoothing / way);
+  for (let i = 0; i < n; i++) targets[i * way + Math.floor(i / query)]! += 1 - smoothing;
   const truth = Array.from({ length: n }, (_, i) => Math.floor(i / query));
   const right = g.Equal(g.ArgMax(logits, { axis: 1, keepdims: 0 }), tensor("int64", truth));
+  return score(g, logits, g.constant(tensor("float32", targets, [n, way])), right);
+}
+
+/** Mean cross-entropy of the rows, and the share of those that are right, each `[]`. */
+function score(g: Builder, logits: Value, targets: Value, right: Value): Score {
+  const surprise = g.Mul(g.LogSoftmax(logits, { axis: 1 }), targets);
   return {
-    loss: g.Mul(g.ReduceSum(surprise, undefined, { keepdims: 0 }), -1 / n),
+    loss: g.Mul(g.ReduceSum(surprise, undefined, { keepdims: 0 }), -1 / Number(logits.shape[0])),
     accuracy: g.ReduceMean(g.Cast(right, { to: 1 }), undefined, { keepdims: 0 }),
   };
 }
 
 /** Forward, loss, gradients and optimizer as one graph. */
-export function trainingStep(task: Task, episode: EpisodeShape): Step {
+export function trainingStep(task: Task, batch: EpisodeShape | ClassBatch): Step {
   const g = createBuilder("train");
   const f = createFrame(g, "train", ({ name, shape }) => g.input(name, "float32", shape));
-  const images = imagesOf(g, task, episode);
-  const logits = createMethod(task.method)(f, createBackbone(task.backbone), images, episode);
-  const { loss, accuracy } = score(g, logits, episode, task.labelSmoothing);
+  const { loss, accuracy } =
+    "classes" in batch ? classScore(f, task, batch) : episodeScore(f, task, batch, task.labelSmoothing);
 
   const trained = f.specs.filter(({ role }) => role !== "statistic");
   const weights = trained.map(({ name }) => g.value(name));
-  const raw = gradients(g, loss, weights);
+  const leaves = trained.map(({ name }, i) => f.leaves.get(name) ?? weights[i]!);
+  const raw = gradients(g, loss, leaves);
   const norm = globalNorm(g, raw);
   const clipped = task.clip === null ? raw : clipByNorm(g, raw, norm, task.clip);
 
@@ -118,17 +141,19 @@ export function trainingStep(task: Task, episode: EpisodeShape): Step {
   };
 }
 
-/** Loss and accuracy of an episode with running statistics. Inputs: `images` and the parameters. */
-export function validationStep(task: Task, episode: EpisodeShape): Graph {
+/**
+ * Loss and accuracy of an episode with running statistics. Inputs: `images` and the parameters.
+ *
+ * @param known names of the parameters that there are; what an untrained head would ask for starts as it would in training.
+ */
+export function validationStep(task: Task, episode: EpisodeShape, known: ReadonlySet<string>): Graph {
   const g = createBuilder("validate");
-  const f = createFrame(g, "infer", ({ name, shape }) => g.input(name, "float32", shape));
-  const logits = createMethod(task.method)(
-    f,
-    createBackbone(task.backbone),
-    imagesOf(g, task, episode),
-    episode,
+  const f = createFrame(g, "infer", ({ name, shape, init }) =>
+    known.has(name)
+      ? g.input(name, "float32", shape)
+      : g.constant(tensor("float32", init(shape, createRng(0)), shape), name),
   );
-  return g.build({ ...score(g, logits, episode, 0) });
+  return g.build({ ...episodeScore(f, task, episode, 0) });
 }
 
 /**
@@ -144,14 +169,4 @@ export function encoderGraph(task: Task, weights: ReadonlyMap<string, Tensor>, n
     createBackbone(task.backbone)(f, negate ? g.Neg(images) : images),
   );
   return g.build({ embedding });
-}
-
-/** Numbers that are trained, in the encoder and the method together. */
-export function countParameters(task: Task, episode: EpisodeShape): number {
-  const method = createMethod(task.method);
-  const specs = parametersOf(
-    (f, images) => method(f, createBackbone(task.backbone), images, episode),
-    [episode.way * (episode.shot + episode.query), ...imageShape(task)],
-  );
-  return specs.filter(({ role }) => role !== "statistic").reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }

@@ -2,24 +2,26 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { createRng, ProtolineError, quote } from "../core/index.ts";
-import { episodeClasses, type PixelSet, planEpisodes } from "../data/index.ts";
-import { meanAndInterval } from "../fewshot/index.ts";
+import type { PixelSet } from "../data/index.ts";
 import { type Tensor as Constant, sizeOf, tensor } from "../graph/index.ts";
 import { factorAt } from "../optim/index.ts";
-import { type Provider, type SessionOptions, Tensor } from "../runtime/index.ts";
-import { batcher, episodeRows } from "./batch.ts";
+import { type Provider, Tensor } from "../runtime/index.ts";
+import { createSampler } from "./batch.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { compile } from "./compile.ts";
 import type { TrainConfig } from "./config.ts";
 import { diverged, firstNotFinite } from "./diverged.ts";
 import { openLog } from "./log.ts";
-import { averageOf, imageShape, type Step, trainingStep, validationStep } from "./step.ts";
+import { averageOf, type Step, trainingStep } from "./step.ts";
+import { type EpisodeScores, openValidator } from "./validate.ts";
 
 export interface TrainOptions {
   readonly config: TrainConfig;
   readonly train: PixelSet;
   /** Classes that training never sees. Without them there is no validation and no early stopping. */
   readonly validation?: PixelSet;
+  /** Weights to start from instead, where a parameter of that name and shape is trained. */
+  readonly initial?: ReadonlyMap<string, Constant<"float32">>;
   /** Folder of the run: `config.json`, `log.jsonl`, `last.ckpt`, `best.ckpt`. */
   readonly out: string;
   /** Go on from `last.ckpt` where there is one. Default false: an older run in the folder is an error. */
@@ -42,11 +44,8 @@ export interface TrainProgress {
   readonly validation?: Validated;
 }
 
-export interface Validated {
+export interface Validated extends EpisodeScores {
   readonly step: number;
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly ci95: number;
 }
 
 export interface TrainResult {
@@ -77,11 +76,9 @@ type States = ReadonlyMap<string, Tensor>;
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, out, signal, onProgress } = options;
-  const { episode, episodes: total, seed, data } = config;
-  checkPixels(options.train, config, "the training set");
-  const plan = planEpisodes(episodeClasses(options.train.labels, options.train.groups), episode, seed);
-  const batch = batcher(options.train, data);
-  const step = trainingStep(config, episode);
+  const { episodes: total, seed } = config;
+  const sampler = createSampler(config, options.train);
+  const step = trainingStep(config, sampler.shape);
 
   await mkdir(out, { recursive: true });
   const last = join(out, "last.ckpt");
@@ -96,10 +93,20 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ...(options.provider && { provider: options.provider }),
   };
   const session = await compile(step.graph, sessionOptions);
-  const validate = options.validation && (await validator(config, options.validation, sessionOptions));
+  const start = step.start(seed);
+  for (const [name, value] of options.initial ?? [])
+    if (start.get(name)?.dims.join() === value.dims.join()) start.set(name, value);
+  const validate =
+    options.validation &&
+    (await openValidator(
+      config,
+      options.validation,
+      start.keys(),
+      { ...config.validation, seed: seed + 1 },
+      sessionOptions,
+    ));
   const log = await openLog(join(out, "log.jsonl"), done);
-  let states: States = toRuntime(begun?.states ?? step.start(seed));
-  const shape = [episode.way * (episode.shot + episode.query), ...imageShape(config)];
+  let states: States = toRuntime(begun?.states ?? start);
   const fetches = session.outputs.map(({ name }) => name);
   const save = async (): Promise<void> => {
     await log.flush();
@@ -115,7 +122,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const now = done + 1;
       const rate = config.rate * factorAt(config.schedule, now, total);
       const feeds: Record<string, Tensor> = {
-        images: new Tensor("float32", batch(episodeRows(plan.episode(done))), shape),
+        ...sampler.feeds(done),
         ...Object.fromEntries(states),
         ...noiseOf(step, seed, now),
       };
@@ -129,15 +136,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       ];
       if (!Number.isFinite(loss) || !Number.isFinite(norm))
         throw diverged(now, await firstNotFinite(step.graph, feeds, sessionOptions), loss, norm);
-      states = new Map([...states.keys()].map((name) => [name, results[`next/${name}`]!]));
+      states = new Map([...states].map(([name, value]) => [name, results[`next/${name}`] ?? value]));
       done = now;
       await log.write({ step: now, loss, accuracy, norm, rate, ms: round(performance.now() - at) });
 
       let validation: Validated | undefined;
       if (validate && (done % config.validation.every === 0 || done === total)) {
-        validation = await validate.run(states, done);
-        const { episodes } = config.validation;
-        await log.write({ step: done, validation: { episodes, ...without(validation) } });
+        const scores = await validate.run(shipped(config, states));
+        await log.write({ step: done, validation: scores });
+        validation = { step: done, ...scores };
         if (!best || validation.accuracy > best.accuracy) {
           best = validation;
           await writeCheckpoint<Note>(join(out, "best.ckpt"), {
@@ -177,7 +184,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 const stale = ({ validation: { patience, every } }: TrainConfig, done: number, best: Validated | null) =>
   patience !== null && best !== null && done - best.step >= patience * every;
 
-const without = ({ loss, accuracy, ci95 }: Validated) => ({ loss, accuracy, ci95 });
 const round = (ms: number): number => Math.round(ms * 10) / 10;
 const numberOf = ({ data }: Tensor): number => Number(data[0]);
 
@@ -205,47 +211,6 @@ function noiseOf({ noise }: Step, seed: number, step: number): Record<string, Te
       return [name, new Tensor("float32", data, dims)];
     }),
   );
-}
-
-/** Validates on the same episodes each time; they depend on the config's seed alone. */
-async function validator(config: TrainConfig, set: PixelSet, options: SessionOptions) {
-  checkPixels(set, config, "the validation set");
-  const { episodes, way, shot, query } = config.validation;
-  const spec = { way, shot, query };
-  const plan = planEpisodes(episodeClasses(set.labels, set.groups), spec, config.seed + 1);
-  const batch = batcher(set, config.data);
-  const session = await compile(validationStep(config, spec), options);
-  const shape = [way * (shot + query), ...imageShape(config)];
-  const inputs = session.inputs.map(({ name }) => name).filter((name) => name !== "images");
-  return {
-    async run(states: States, step: number): Promise<Validated> {
-      const weights = shipped(config, states);
-      const parameters = Object.fromEntries(inputs.map((name) => [name, weights.get(name)!]));
-      const losses: number[] = [];
-      const accuracies: number[] = [];
-      for (let i = 0; i < episodes; i++) {
-        const images = new Tensor("float32", batch(episodeRows(plan.episode(i))), shape);
-        const { loss, accuracy } = await session.run({ images, ...parameters });
-        losses.push(numberOf(loss!));
-        accuracies.push(numberOf(accuracy!));
-        await setImmediate();
-      }
-      const { mean, ci95 } = meanAndInterval(accuracies);
-      return { step, loss: meanAndInterval(losses).mean, accuracy: mean, ci95 };
-    },
-    close: () => session.close(),
-  };
-}
-
-function checkPixels({ channels, height, width }: PixelSet, config: TrainConfig, what: string): void {
-  const expected = imageShape(config).join(" x ");
-  const got = [channels, height, width].join(" x ");
-  if (expected !== got)
-    throw new ProtolineError("CONFIG_INVALID", {
-      expected: `${what} in images of ${expected} (channels, height, width), as the config says`,
-      got,
-      todo: "Correct data.size or data.channels in the config, or load the data set in that size.",
-    });
 }
 
 function checkResume(note: Note, config: TrainConfig, out: string, resume: boolean): void {

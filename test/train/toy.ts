@@ -2,7 +2,10 @@ import { createRng } from "../../src/core/index.ts";
 import type { PixelSet } from "../../src/data/index.ts";
 import { parseTrainConfig, type TrainConfig } from "../../src/train/index.ts";
 
-/** Classes that are told by a faint pattern under strong noise: `classes` of `each` grey images of 16 px. */
+/**
+ * Classes that are told by 4x4 patches of grey, under stripes and noise that differ from image to image and that a
+ * network has to learn to look past: `classes` of `each` grey images of 16 px.
+ */
 export function toySet(classes: number, each: number, seed: number): PixelSet {
   const rng = createRng(seed);
   const size = 16;
@@ -10,10 +13,13 @@ export function toySet(classes: number, each: number, seed: number): PixelSet {
   const labels: string[] = [];
   let at = 0;
   for (let c = 0; c < classes; c++) {
-    const pattern = Array.from({ length: size * size }, () => 128 + 45 * rng.normal());
+    const patches = Array.from({ length: 16 }, () => 35 * rng.normal());
     for (let i = 0; i < each; i++) {
       labels.push(`class ${c}`);
-      for (const mean of pattern) pixels[at++] = mean + 45 * rng.normal();
+      const stripes = Array.from({ length: size }, () => 45 * rng.normal());
+      for (let y = 0; y < size; y++)
+        for (let x = 0; x < size; x++)
+          pixels[at++] = 128 + patches[4 * (y >> 2) + (x >> 2)]! + stripes[x]! + 20 * rng.normal();
     }
   }
   return { channels: 1, height: size, width: size, pixels: new Uint8Array(pixels.buffer), labels };

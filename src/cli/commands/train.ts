@@ -67,6 +67,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
       config,
       train: trainSet,
       ...(validation && { validation }),
+      ...(config.initial !== null && { initial: await weightsOf(config.initial) }),
       out,
       resume: flags.resume ?? false,
       ...(context.provider && { provider: context.provider }),
@@ -82,24 +83,23 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
     });
   const bundle = join(out, "bundle");
   const { interpolation, invert, license } = dataset;
-  await writeBundle(
-    room.exportBundle({
-      config,
-      weights: result.weights,
-      pixels: { interpolation, invert },
-      provenance: {
-        origin: `trained by protoline train on ${config.data.dataset} (${config.data.train}), ${plural(result.step, "episode")}, seed ${config.seed}`,
-        license,
-        trainedOn: `${dataset.description}; ${dataset.citation}`,
-      },
-    }),
-    bundle,
-  );
+  const exported = room.exportBundle({
+    config,
+    weights: result.weights,
+    pixels: { interpolation, invert },
+    provenance: {
+      origin: `trained by protoline train on ${config.data.dataset} (${config.data.train}), ${plural(result.step, "step")}, seed ${config.seed}`,
+      license,
+      trainedOn: `${dataset.description}; ${dataset.citation}`,
+    },
+  });
+  const centred = exported.manifest.decision.transform.center === "base";
+  await writeBundle(centred ? await room.withBaseMean(exported, trainSet, invert) : exported, bundle);
   report(context, result, bundle, performance.now() - started);
 }
 
 const detail = ({ loss, accuracy, episodesPerSecond, secondsLeft, validation }: TrainProgress): string =>
-  `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}, ${episodesPerSecond.toFixed(2)} episodes/s, ${Math.ceil(secondsLeft / 60)} min left${validation ? `; validation ${percent(validation.accuracy, 2)} ± ${percent(validation.ci95, 2)}` : ""}`;
+  `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}, ${episodesPerSecond.toFixed(2)} steps/s, ${Math.ceil(secondsLeft / 60)} min left${validation ? `; validation ${percent(validation.accuracy, 2)} ± ${percent(validation.ci95, 2)}` : ""}`;
 
 async function load(
   context: Context,
@@ -136,11 +136,23 @@ function report(
   }
   print(`${bundle}: ${plural(step, "episode")} in ${seconds(ms)}`);
   if (best)
-    print(
-      `best validation ${percent(best.accuracy, 2)} ± ${percent(best.ci95, 2)} after episode ${best.step}`,
-    );
+    print(`best validation ${percent(best.accuracy, 2)} ± ${percent(best.ci95, 2)} after step ${best.step}`);
   if (ended === "early") note("ended early: validation had not become better for as long as patience says");
   if (ended === "stopped") note("stopped; --resume goes on from here");
+}
+
+/** The weights of an earlier run: its best by validation, or else its last. */
+async function weightsOf(folder: string) {
+  const { readCheckpoint } = await import("../../train/index.ts");
+  for (const file of ["best.ckpt", "last.ckpt"]) {
+    const found = await readCheckpoint(join(folder, file));
+    if (found) return found.states;
+  }
+  throw new ProtolineError("CONFIG_INVALID", {
+    expected: 'a folder of an earlier run in field "initial"',
+    got: `no checkpoint in ${quote(folder, 200)}`,
+    todo: "Run the training that this one starts from first, or correct the path.",
+  });
 }
 
 async function readJson(path: string): Promise<unknown> {
