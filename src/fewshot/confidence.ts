@@ -5,12 +5,18 @@ export function logSoftmax(logits: ArrayLike<number>): Float64Array {
   let sum = 0;
   for (let c = 0; c < logits.length; c++) sum += Math.exp(logits[c]! - largest);
   const logSum = largest + Math.log(sum);
-  return Float64Array.from(logits, (l) => l - logSum);
+  const out = new Float64Array(logits.length);
+  for (let c = 0; c < out.length; c++) out[c] = logits[c]! - logSum;
+  return out;
 }
 
 /** Softmax of −distance / temperature, `[classes]`, 0 … 1, sums to 1. */
 export function confidences(distances: ArrayLike<number>, temperature: number): Float64Array {
-  return logSoftmax(Float64Array.from(distances, (d) => -d / temperature)).map(Math.exp);
+  const logits = new Float64Array(distances.length);
+  for (let c = 0; c < logits.length; c++) logits[c] = -distances[c]! / temperature;
+  const out = logSoftmax(logits);
+  for (let c = 0; c < out.length; c++) out[c] = Math.exp(out[c]!);
+  return out;
 }
 
 /** Distances of a left-out picture, `[classes]`, and the number of its class. */

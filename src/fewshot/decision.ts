@@ -186,25 +186,45 @@ function decide<Label>(
   const heads = averageRows(seen.map((z) => fit.head.distances(z)));
   const distances = fit.openSet === fit.head ? heads : averageRows(seen.map((z) => fit.openSet.distances(z)));
   const confidence = confidences(heads, fit.temperature);
-  const all = labels
-    .map(
-      (label, c): Candidate<Label> => ({
-        label,
-        confidence: confidence[c]!,
-        distance: distances[c]!,
-        threshold: fit.thresholds[c]!.threshold,
-      }),
-    )
-    .sort((a, b) => b.confidence - a.confidence || a.distance - b.distance);
-  const candidates = all.slice(0, Math.max(1, topK));
+  const thresholds = fit.thresholds;
+  let accepted = false;
+  for (let c = 0; c < distances.length && !accepted; c++)
+    accepted = distances[c]! <= thresholds[c]!.threshold;
+  const order = firstBy(
+    labels.length,
+    Math.max(2, topK),
+    (a, b) => confidence[b]! - confidence[a]! || distances[a]! - distances[b]!,
+  );
+  const best = order[0]!;
+  const candidates = order.slice(0, Math.max(1, topK)).map(
+    (c): Candidate<Label> => ({
+      label: labels[c]!,
+      confidence: confidence[c]!,
+      distance: distances[c]!,
+      threshold: thresholds[c]!.threshold,
+    }),
+  );
   // The same rule that the thresholds are calibrated for: unknown is what no class accepts.
-  if (all.every((c) => c.distance > c.threshold)) return { kind: "unknown", candidates };
-  const best = all[0]!;
-  const second = all[1];
-  const close = second !== undefined && best.confidence - second.confidence < spec.ambiguity.margin;
+  if (!accepted) return { kind: "unknown", candidates };
+  const second = order[1];
+  const close = second !== undefined && confidence[best]! - confidence[second]! < spec.ambiguity.margin;
   // The head names a class that the distance rules out, while another accepts: they contradict each other.
-  if (close || best.distance > best.threshold) return { kind: "ambiguous", candidates };
-  return { kind: "known", label: best.label, candidates };
+  if (close || distances[best]! > thresholds[best]!.threshold) return { kind: "ambiguous", candidates };
+  return { kind: "known", label: labels[best]!, candidates };
+}
+
+/** The first `k` of the numbers 0 … n − 1 in the order of `compare`; a large gallery is not sorted for three answers. */
+function firstBy(n: number, k: number, compare: (a: number, b: number) => number): number[] {
+  if (k >= n) return Array.from({ length: n }, (_, i) => i).sort(compare);
+  const first: number[] = [];
+  for (let i = 0; i < n; i++) {
+    if (first.length === k && compare(i, first[k - 1]!) >= 0) continue;
+    if (first.length === k) first.pop();
+    let at = first.length;
+    while (at > 0 && compare(i, first[at - 1]!) < 0) at--;
+    first.splice(at, 0, i);
+  }
+  return first;
 }
 
 /**

@@ -74,9 +74,13 @@ export function makeScorers<Label>(
   const ridge = headSpec.kind === "ridge" ? (known ?? ridgeScorer(classes, dim, headSpec)) : null;
   const head = ridge ?? makeHead(classes, dim, headSpec, transform, center);
   const { score } = spec.openSet;
+  const metric = headSpec.kind === "prototype" ? headSpec.metric : null;
+  // The head may be just what the open set asks for: then a frame is compared once.
   const isHead =
     score === "ridge" ||
-    (score === "mahalanobis" && headSpec.kind === "prototype" && headSpec.metric === "mahalanobis");
+    (score === "mahalanobis" && metric === "mahalanobis") ||
+    (score === "cosine" && metric === "cosine" && center === null) ||
+    (score === "centeredCosine" && metric === "cosine" && center !== null);
   const openSet = isHead ? head : makeOpenSet(classes, dim, score, transform, center);
   return { center, head, openSet, ridge };
 }
