@@ -57,16 +57,16 @@ export function gradients(g: Builder, loss: Value, wrt: readonly Value[]): reado
 }
 
 function applyRule(g: Builder, node: Node, dys: readonly (Value | undefined)[]): ReturnType<Rule<OpName>> {
-  const y = node.outputs.map((name) => g.value(name));
+  const y = node.outputs.map((name) => (name ? g.value(name) : undefined));
   if (node.op !== "Split" && dys.slice(1).some((dy) => dy))
     throw new Mismatch("a loss that depends on the first output alone", "another output");
   return (gradientRules[node.op as OpName] as Rule<OpName>)({
     g,
     // An optional input that is left out is undefined to the rule, which looks for it.
     x: node.inputs.map((name) => (name ? g.value(name) : undefined)) as Value[],
-    y: y[0]!,
+    y: y[0] as Value,
     dy: dys[0] as Value,
-    dys: dys.map((dy, i) => dy ?? filled(g, y[i]!, 0)),
+    dys: node.op === "Split" ? dys.map((dy, i) => dy ?? filled(g, y[i]!, 0)) : [],
     a: attributesOf(node) as never,
   });
 }

@@ -15,7 +15,6 @@ import {
   countAlong,
   expandLike,
   filled,
-  indicator,
   meanOver,
   perChannel,
   reshapeLike,
@@ -32,7 +31,7 @@ interface Context<A = unknown> {
   readonly x: readonly Value[];
   readonly y: Value;
   readonly dy: Value;
-  /** ∂loss of every output, zeros where none flows. */
+  /** Of a Split: ∂loss of every output, zeros where none flows. */
   readonly dys: readonly Value[];
   readonly a: A;
 }
@@ -60,7 +59,7 @@ const two =
 
 /** Min and Max: the gradient goes to the chosen input, in equal shares where several are equal. */
 const chosen = ({ g, x, y, dy }: Context): readonly (() => Value)[] => {
-  const hit = x.map((v) => indicator(g, g.Equal(v, y), y));
+  const hit = x.map((v) => cast(g, g.Equal(v, y), y));
   const share =
     x.length > 1
       ? g.Div(
@@ -84,15 +83,15 @@ const extreme = (c: Context<Attributes<"ReduceMax">>): readonly (() => Value)[] 
   () => {
     const { g, x, y, dy } = c;
     const { axes, keep } = reduction(c);
-    const hit = indicator(g, g.Equal(x[0]!, keep(y)), y);
+    const hit = cast(g, g.Equal(x[0]!, keep(y)), y);
     return g.Mul(hit, g.Div(keep(dy), g.ReduceSum(hit, g.ints(axes))));
   },
 ];
 
 /** 1 above zero, 0 elsewhere. */
-const step = ({ g, x, y }: Context): Value => indicator(g, g.Greater(x[0]!, 0), y);
+const step = ({ g, x, y }: Context): Value => cast(g, g.Greater(x[0]!, 0), y);
 const between = (g: Builder, v: Value, low: number, high: number): Value =>
-  indicator(g, g.And(g.Greater(v, low), g.Less(v, high)), v);
+  cast(g, g.And(g.Greater(v, low), g.Less(v, high)), v);
 
 const moved = ({ g, x, dy }: Context): readonly (() => Value)[] => [() => reshapeLike(g, dy, x[0]!)];
 
@@ -461,7 +460,7 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   }),
   LeakyRelu: ({ g, x, y, dy, a }) => [
     () => {
-      const positive = indicator(g, g.Greater(x[0], 0), y);
+      const positive = cast(g, g.Greater(x[0], 0), y);
       return g.Mul(dy, g.Add(g.Mul(positive, 1 - a.alpha), a.alpha));
     },
   ],
@@ -479,14 +478,13 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const [v, low, high] = x as [Value, Value | undefined, Value | undefined];
     // The bounds themselves are inside, as in PyTorch.
     const tests = [...(low ? [g.GreaterOrEqual(v, low)] : []), ...(high ? [g.LessOrEqual(v, high)] : [])];
-    const total = (test: Value, bound: Value): Value =>
-      unbroadcast(g, g.Mul(dy, indicator(g, test, y)), bound);
+    const total = (test: Value, bound: Value): Value => unbroadcast(g, g.Mul(dy, cast(g, test, y)), bound);
     return [
       () =>
         tests.length > 0
           ? g.Mul(
               dy,
-              indicator(
+              cast(
                 g,
                 tests.reduce((a, b) => g.And(a, b)),
                 y,
@@ -540,7 +538,7 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     () => {
       const [, ratio, training] = x as [Value, Value | undefined, Value | undefined];
       if (!training) return dy;
-      const kept = g.Mul(dy, indicator(g, g.sibling(y, 1), y));
+      const kept = g.Mul(dy, cast(g, g.sibling(y, 1), y));
       const scale = g.Reciprocal(
         g.Sub(1, ratio ? cast(g, ratio, y) : g.constant(tensor(y.dtype, [0.5], []))),
       );

@@ -32,12 +32,9 @@ export function filled(g: Builder, like: Value, value: number): Value {
     : g.ConstantOfShape(shapeOf(g, like), { value: one });
 }
 
-/** A number from a computed integer or truth value, in the element type of `like`. */
+/** In the element type of `like`; a truth value becomes 1 where it holds and 0 elsewhere. */
 export const cast = (g: Builder, x: Value, like: Value): Value =>
   x.dtype === like.dtype ? x : g.Cast(x, { to: dtypeCodes[like.dtype] });
-
-/** 1 where the condition holds and 0 elsewhere, in the element type of `like`. */
-export const indicator = cast;
 
 /** How many elements of `x` lie along `axes`, as a number of its element type. */
 export function countAlong(g: Builder, x: Value, axes: readonly number[]): Operand {

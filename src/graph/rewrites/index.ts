@@ -2,6 +2,7 @@ import { createBuilder } from "../builder.ts";
 import type { Graph } from "../graph.ts";
 import { shareCommon, simplify } from "../simplify.ts";
 import { blockedBlocks } from "./block.ts";
+import { blockedConvs } from "./blocked-conv.ts";
 import { cancelReorders } from "./cancel-reorders.ts";
 
 /** What a machine was found to have. */
@@ -33,5 +34,8 @@ export function probeResult(dims: readonly number[] | null): Probe {
  */
 export function rewriteFor(provider: string, { block }: Probe): (graph: Graph) => Graph {
   if (provider !== "cpu" || block === null) return simplify;
-  return (graph) => shareCommon(cancelReorders(blockedBlocks(simplify(graph), block)));
+  return (graph) => {
+    const blocks = blockedBlocks(simplify(graph), block);
+    return shareCommon(cancelReorders(blockedConvs(blocks, block)));
+  };
 }

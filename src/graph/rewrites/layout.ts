@@ -25,6 +25,8 @@ export interface ConvOptions {
   readonly kernel: readonly [number, number];
   readonly strides?: readonly [number, number];
   readonly pads?: readonly [number, number, number, number];
+  readonly dilations?: readonly [number, number];
+  readonly bias?: Value;
 }
 
 export interface SpreadOptions extends Omit<ConvOptions, "kernel"> {
@@ -54,14 +56,15 @@ export function createLayout(g: Builder, block: number): Layout {
   const conv = (
     x: Value,
     w: Value,
-    { kernel, strides = [1, 1], pads = [0, 0, 0, 0] }: ConvOptions,
-    rest: { group?: number; bias?: Operand; sum?: Operand; activation?: "Relu" | "HardSigmoid" } = {},
+    { kernel, strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], bias }: ConvOptions,
+    rest: { group?: number; sum?: Operand; activation?: "Relu" | "HardSigmoid" } = {},
   ): Value => {
-    const { group = 1, bias, sum, activation } = rest;
+    const { group = 1, sum, activation } = rest;
     return g.blocked("Conv", [x, w, bias, sum], {
       kernel_shape: kernel,
       strides,
       pads,
+      dilations,
       group,
       activation,
       activation_params: activation === "HardSigmoid" ? [STEP.alpha, STEP.beta] : undefined,
@@ -93,16 +96,12 @@ export function createLayout(g: Builder, block: number): Layout {
     maxPool: (x) => g.blocked("MaxPool", [x], { kernel_shape: [2, 2], strides: [2, 2] }),
     affine(x, scale, bias, { relu = false, sum } = {}) {
       const channels = Number(x.shape[1]);
+      const w = reshape(scale, [channels, 1, 1, 1]);
       return conv(
         x,
-        reshape(scale, [channels, 1, 1, 1]),
-        { kernel: [1, 1] },
-        {
-          group: channels,
-          bias,
-          sum,
-          activation: relu ? "Relu" : undefined,
-        },
+        w,
+        { kernel: [1, 1], bias },
+        { group: channels, sum, activation: relu ? "Relu" : undefined },
       );
     },
     total(x, squares = false) {

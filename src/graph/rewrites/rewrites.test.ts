@@ -3,7 +3,17 @@ import { describe, expect, it } from "vitest";
 import { conv4Step, type EpisodeShape } from "../../../test/graph/step.ts";
 import { createRng, type Rng } from "../../core/index.ts";
 import { modelOf, writeModel } from "../../onnx/index.ts";
-import { evaluate, type Graph, type Tensor, tensor, verify } from "../index.ts";
+import {
+  createBuilder,
+  evaluate,
+  type Graph,
+  gradients,
+  sizeOf,
+  type Tensor,
+  tensor,
+  type Value,
+  verify,
+} from "../index.ts";
 import { type Probe, probeGraph, probeResult, rewriteFor } from "./index.ts";
 
 type Feeds = Readonly<Record<string, Tensor>>;
@@ -93,6 +103,38 @@ describe.skipIf(found.block === null)(
           }
         },
       );
+  },
+);
+
+describe.skipIf(found.block === null)(
+  "convolutions on their own (skipped without the blocked layout)",
+  () => {
+    it("compute the same forward and backward, strided, dilated and 1x1 too", async () => {
+      const g = createBuilder();
+      const rng = createRng(8);
+      const feeds: Record<string, Tensor> = {};
+      const input = (name: string, ...dims: number[]): Value => {
+        const data = Float32Array.from({ length: sizeOf(dims) }, () => rng.normal());
+        feeds[name] = { dtype: "float32", dims, data };
+        return g.input(name, "float32", name === "x" ? ["N", ...dims.slice(1)] : dims);
+      };
+      const x = input("x", 2, 16, 9, 9);
+      const [a, b, c] = [input("a", 32, 16, 3, 3), input("b", 16, 32, 1, 1), input("c", 16, 16, 3, 3)];
+      const strided = g.Conv(x, a, input("bias", 32), { strides: [2, 2], pads: [1, 1, 1, 1] });
+      const y = g.Add(g.Conv(g.Relu(strided), b), g.Conv(x, c, { dilations: [2, 2], pads: [0, 0, 0, 0] }));
+      const loss = g.ReduceSum(g.Mul(y, y), undefined, { keepdims: 0 });
+      const slopes = gradients(g, loss, [x, a, b, c]);
+      const graph = g.build({ loss, ...Object.fromEntries(slopes.map((d, i) => [`d${i}`, d])) });
+      const fast = rewriteFor("cpu", found)(graph);
+      expect(fast.nodes.filter(({ op, domain }) => op === "Conv" && domain === "")).toEqual([]);
+      const exact = evaluate(graph, feeds);
+      const results = await run(fast, feeds);
+      for (const [name, { data }] of Object.entries(exact)) {
+        const scale = Math.max(...data.map(Math.abs));
+        const got = results[name]!.data as Float32Array;
+        expect(Math.max(...data.map((v, i) => Math.abs(v - got[i]!))) / scale, name).toBeLessThan(1e-5);
+      }
+    });
   },
 );
 
