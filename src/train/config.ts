@@ -8,7 +8,7 @@ const positive = Type.Number({ exclusiveMinimum: 0 });
 const share = Type.Number({ minimum: 0, exclusiveMaximum: 1 });
 const notNegative = Type.Number({ minimum: 0 });
 const optional = Type.Optional;
-const split = Type.Enum(["train", "val", "trainval", "test"]);
+const splits = ["train", "val", "trainval", "test", "all"] as const;
 
 /** `kind` and the options that go with it. */
 const kind = <const K extends string, P extends Record<string, ReturnType<typeof Type.Optional>>>(
@@ -54,8 +54,8 @@ const schema = Type.Object(
     data: Type.Object(
       {
         dataset: Type.String({ minLength: 1 }),
-        train: Type.Enum(["train", "val", "trainval", "test"], { default: "train" }),
-        validation: Type.Union([split, Type.Null()], { default: "val" }),
+        train: Type.Enum([...splits], { default: "train" }),
+        validation: Type.Union([Type.Enum([...splits]), Type.Null()], { default: "val" }),
         size: Type.Integer({ minimum: 8, maximum: 1024 }),
         channels: Type.Enum(["gray", "rgb"]),
         mean: Type.Array(Type.Number()),

@@ -13,6 +13,7 @@ import type { TrainConfig } from "./config.ts";
 import { diverged, firstNotFinite } from "./diverged.ts";
 import { openLog } from "./log.ts";
 import { averageOf, type Step, trainingStep } from "./step.ts";
+import { openEventLog } from "./tensorboard.ts";
 import { type EpisodeScores, openValidator } from "./validate.ts";
 
 export interface TrainOptions {
@@ -22,7 +23,7 @@ export interface TrainOptions {
   readonly validation?: PixelSet;
   /** Weights to start from instead, where a parameter of that name and shape is trained. */
   readonly initial?: ReadonlyMap<string, Constant<"float32">>;
-  /** Folder of the run: `config.json`, `log.jsonl`, `last.ckpt`, `best.ckpt`. */
+  /** Folder of the run: `config.json`, `log.jsonl`, `last.ckpt`, `best.ckpt`, and event files for TensorBoard. */
   readonly out: string;
   /** Go on from `last.ckpt` where there is one. Default false: an older run in the folder is an error. */
   readonly resume?: boolean;
@@ -106,6 +107,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       sessionOptions,
     ));
   const log = await openLog(join(out, "log.jsonl"), done);
+  const events = await openEventLog(out, done);
   let states: States = toRuntime(begun?.states ?? start);
   const fetches = session.outputs.map(({ name }) => name);
   const save = async (): Promise<void> => {
@@ -138,12 +140,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         throw diverged(now, await firstNotFinite(step.graph, feeds, sessionOptions), loss, norm);
       states = new Map([...states].map(([name, value]) => [name, results[`next/${name}`] ?? value]));
       done = now;
+      await events.write(now, { "train/loss": loss, "train/accuracy": accuracy, "train/norm": norm, rate });
       await log.write({ step: now, loss, accuracy, norm, rate, ms: round(performance.now() - at) });
 
       let validation: Validated | undefined;
       if (validate && (done % config.validation.every === 0 || done === total)) {
         const scores = await validate.run(shipped(config, states));
         await log.write({ step: done, validation: scores });
+        await events.write(done, { "validation/loss": scores.loss, "validation/accuracy": scores.accuracy });
         validation = { step: done, ...scores };
         if (!best || validation.accuracy > best.accuracy) {
           best = validation;
@@ -173,6 +177,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
   } finally {
     await log.close();
+    await events.close();
     await session.close();
     await validate?.close();
   }

@@ -104,7 +104,7 @@ const detail = ({ loss, accuracy, episodesPerSecond, secondsLeft, validation }: 
 async function load(
   context: Context,
   { data }: TrainConfig,
-  split: "train" | "val" | "trainval" | "test",
+  split: TrainConfig["data"]["train"],
   root: string,
 ): Promise<PixelSet> {
   const { loadDataset } = await import("../../data/index.ts");
