@@ -134,7 +134,7 @@ function report(
     print(JSON.stringify({ step, best, ended, bundle, ms }));
     return;
   }
-  print(`${bundle}: ${plural(step, "episode")} in ${seconds(ms)}`);
+  print(`${bundle}: ${plural(step, "step")} in ${seconds(ms)}`);
   if (best)
     print(`best validation ${percent(best.accuracy, 2)} ± ${percent(best.ci95, 2)} after step ${best.step}`);
   if (ended === "early") note("ended early: validation had not become better for as long as patience says");
