@@ -1,18 +1,19 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRng } from "../src/core/index.ts";
-import { toInput } from "../src/data/index.ts";
+import { findDataset, toInput } from "../src/data/index.ts";
 import { encoderOf, readBundle, writeBundle } from "../src/models/index.ts";
 import { modelOf, writeModel } from "../src/onnx/index.ts";
 import { loadedModels, openSession, Tensor } from "../src/runtime/index.ts";
 import {
   batcher,
   exportBundle,
+  parseTrainConfig,
   readCheckpoint,
   type TrainResult,
   train,
@@ -156,6 +157,19 @@ describe("train", () => {
       await expect(readCheckpoint(path)).rejects.toMatchObject({ code: "CHECKPOINT_INVALID" });
     }
     expect(await readCheckpoint(join(folder, "nothing.ckpt"))).toBeNull();
+  });
+});
+
+describe("committed configs", () => {
+  it("are valid, and fit their data set", async () => {
+    const folder = new URL("../configs/", import.meta.url);
+    const names = await readdir(folder);
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) {
+      const config = parseTrainConfig(JSON.parse(await readFile(new URL(name, folder), "utf8")), name);
+      const { channels } = findDataset(config.data.dataset);
+      expect(config.data.channels).toBe(channels === 1 ? "gray" : "rgb");
+    }
   });
 });
 
