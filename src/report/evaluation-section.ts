@@ -109,7 +109,7 @@ ${resultsTable(words, [evaluation])}
 ${shots && html`<div class="figures">${shots}</div>`}
 ${results.map((row) => rowSection(words, row))}
 ${decision !== undefined && folded(words.decision, words, decision)}
-${Object.keys(further).length > 0 && folded(words.config, words, further)}
+${Object.keys(further).length > 0 && folded(words.further, words, further)}
 </section>\n`;
 }
 

@@ -1,4 +1,4 @@
-import { condense } from "./curve.ts";
+import { condense, corners } from "./curve.ts";
 import { html, type Markup } from "./markup.ts";
 import { figure, folded, table, tiles } from "./parts.ts";
 import { linePlot, type Point, type Series } from "./plots/line-plot.ts";
@@ -11,39 +11,54 @@ const lastSteps = 100;
 
 /** A training run: its figures, its curves, its config. */
 export function runSection(words: Words, { name, config, steps, validations }: Run): Markup {
-  const curve = (of: (line: StepLine) => number | undefined): readonly Point[] =>
-    condense(
-      steps.flatMap((line) => {
-        const y = of(line);
-        return y === undefined ? [] : [{ x: line.step, y }];
-      }),
-    );
+  const points = (of: (line: StepLine) => number | undefined) =>
+    steps.flatMap((line) => {
+      const y = of(line);
+      return y === undefined ? [] : [{ x: line.step, y }];
+    });
   const validated = (
     of: (scores: { accuracy: number; loss: number; ci95: number | null }) => Omit<Point, "x">,
   ) => validations.map(({ step, validation }) => ({ x: step, ...of(validation) }));
+  const times = steps.map(({ ms }) => ms).sort((a, b) => a - b);
+  const [usual, longest] = [times[Math.floor(times.length / 2)] ?? 0, times.at(-1) ?? 0];
   const plots = [
     {
       title: words.loss,
       yLabel: words.loss,
-      training: curve(({ loss }) => loss),
+      training: condense(points(({ loss }) => loss)),
       validation: validated(({ loss }) => ({ y: loss })),
     },
     {
       title: words.accuracy,
       yLabel: words.accuracyPercent,
-      training: curve(({ accuracy }) => 100 * accuracy),
+      training: condense(points(({ accuracy }) => 100 * accuracy)),
       validation: validated(({ accuracy, ci95 }) => {
         const [y, half] = [100 * accuracy, 100 * (ci95 ?? 0)];
         return { y, low: y - half, high: y + half };
       }),
     },
-    { title: words.rate, yLabel: words.rate, training: curve(({ rate }) => rate), yEnds: { from: 0 } },
-    { title: words.norm, yLabel: words.norm, training: curve(({ norm }) => norm), yEnds: { from: 0 } },
+    {
+      title: words.rate,
+      yLabel: words.rate,
+      training: condense(corners(points(({ rate }) => rate)), "median"),
+      yEnds: { from: 0 },
+    },
+    {
+      title: words.norm,
+      yLabel: words.norm,
+      training: condense(points(({ norm }) => norm)),
+      yEnds: { from: 0 },
+    },
     {
       title: words.stepTime,
       yLabel: words.milliseconds,
-      training: curve(({ ms }) => ms),
-      yEnds: { from: 0 },
+      training: condense(
+        points(({ ms }) => ms),
+        "median",
+      ),
+      note: words.medians,
+      // A machine that slept for an hour shall not hide all other steps.
+      yEnds: { from: 0, ...(longest > 5 * usual && { to: 5 * usual }) },
     },
   ];
   return html`<section><h2>${words.training}: ${name}</h2>
@@ -71,13 +86,13 @@ function summary(
   return [
     [words.steps, `${numberText(steps.at(-1)?.step ?? 0, 0)}${total}`],
     [
-      words.lastLoss,
+      words.lastLoss.replace("{n}", String(last.length)),
       numberText(
         mean(({ loss }) => loss),
         4,
       ),
     ],
-    [words.lastAccuracy, percentText(mean(({ accuracy }) => accuracy))],
+    [words.lastAccuracy.replace("{n}", String(last.length)), percentText(mean(({ accuracy }) => accuracy))],
     ...(best
       ? [
           [
@@ -105,19 +120,23 @@ function curveFigure(
     yLabel,
     training,
     validation = [],
+    note,
     yEnds = {},
   }: {
     readonly title: string;
     readonly yLabel: string;
     readonly training: readonly Point[];
     readonly validation?: readonly Point[];
-    readonly yEnds?: { readonly from?: number };
+    readonly note?: string;
+    readonly yEnds?: { readonly from?: number; readonly to?: number };
   },
 ): Markup {
   const series: Series[] = [
     { name: words.trainingSeries, points: training },
     ...(validation.length > 0 ? [{ name: words.validationSeries, points: validation, dots: true }] : []),
   ];
+  const banded = training.some(({ low }) => low !== undefined);
+  const remark = note ?? (series.length === 1 && banded ? words.trainingSeries : undefined);
   // Twenty rows tell the course; all are in the log.
   const every = Math.ceil(training.length / 20);
   const told = (points: readonly Point[], kind: string): (readonly string[])[] =>
@@ -131,10 +150,9 @@ function curveFigure(
     title,
     plot: linePlot({ title, xLabel: words.step, yLabel, series, yEnds }),
     legend: series.length > 1 ? series.map((one) => one.name) : [],
-    ...(series.length === 1 &&
-      training.some(({ low }) => low !== undefined) && { note: words.trainingSeries }),
+    ...(remark !== undefined && { note: remark }),
     numbers: table(
-      ["", words.step, yLabel, "–"],
+      ["", words.step, yLabel, words.band],
       [
         ...told(
           training.filter((_, i) => i % every === 0 || i === training.length - 1),

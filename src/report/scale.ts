@@ -24,7 +24,9 @@ export function scaleOf(
       if (ends.to === undefined && value > high) high = value;
     }
   if (low === Infinity || high === -Infinity) [low, high] = [0, 1];
-  if (!(high > low)) high = low + (Math.abs(low) || 1);
+  // One value, or some that differ by no more than rounding, get a range of their own size.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (!(high - low > Math.max(1e-12 * size, 1e-30))) high = low + (size > 1e-30 ? size : 1);
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * steps.find((factor) => factor * power >= rough * (1 - 1e-9))!;

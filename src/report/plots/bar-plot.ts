@@ -9,7 +9,7 @@ export interface Bar {
   readonly text: string;
 }
 
-const [width, left, right, row] = [560, 170, 66, 22];
+const [width, left, right, row] = [560, 214, 66, 22];
 
 /** The end of a name that is too long for its place; the whole is its tooltip. */
 export const short = (name: string, signs: number): string => {
@@ -25,7 +25,7 @@ export function barPlot({ title, bars }: { readonly title: string; readonly bars
 <g class="s0">${bars.map(({ name, share, text }, i) => {
     const y = i * row + 3;
     const length = round(Math.min(1, Math.max(0, share)) * room);
-    return html`<rect class="track" x="${left}" y="${y + 3}" width="${room}" height="14" rx="2"/><rect class="bar" x="${left}" y="${y + 3}" width="${length}" height="14" rx="2"/><text class="name" x="${left - 8}" y="${y + 14}" text-anchor="end"><title>${name}</title>${short(name, 24)}</text><text class="value" x="${width - right + 8}" y="${y + 14}">${text}</text>`;
+    return html`<rect class="track" x="${left}" y="${y + 3}" width="${room}" height="14" rx="2"/><rect class="bar" x="${left}" y="${y + 3}" width="${length}" height="14" rx="2"/><text class="name" x="${left - 8}" y="${y + 14}" text-anchor="end"><title>${name}</title>${short(name, 33)}</text><text class="value" x="${width - right + 8}" y="${y + 14}">${text}</text>`;
   })}</g>
 </svg>`;
 }

@@ -1,6 +1,9 @@
 import { html, type Markup } from "../markup.ts";
 import { short } from "./bar-plot.ts";
 
+/** Signs of a name. */
+const longest = 22;
+
 /** A confusion matrix: rows are true classes, columns what was answered, the shade the share of the row. */
 export function heatMap({
   title,
@@ -21,7 +24,7 @@ export function heatMap({
   const n = labels.length;
   const cell = Math.max(13, Math.min(40, Math.floor(400 / n)));
   // Room for the names, about six units a sign.
-  const signs = Math.min(18, Math.max(...labels.map((label) => [...label].length)));
+  const signs = Math.min(longest, Math.max(...labels.map((label) => [...label].length)));
   const left = 26 + signs * 6.6;
   const top = 26 + signs * 4.9;
   const [width, height] = [left + n * cell + signs * 4.2, top + n * cell + 4];
@@ -32,7 +35,7 @@ export function heatMap({
 ${labels.map((label, i) => {
   const y = top + (i + 0.5) * cell;
   const x = left + (i + 0.5) * cell;
-  return html`<text class="name" x="${left - 6}" y="${y + 4}" text-anchor="end"><title>${label}</title>${short(label, 18)}</text><text class="name" transform="translate(${x + 2} ${top - 6}) rotate(-45)"><title>${label}</title>${short(label, 18)}</text>`;
+  return html`<text class="name" x="${left - 6}" y="${y + 4}" text-anchor="end"><title>${label}</title>${short(label, longest)}</text><text class="name" transform="translate(${x + 2} ${top - 6}) rotate(-45)"><title>${label}</title>${short(label, longest)}</text>`;
 })}
 <g class="heat">${counts.map((row, i) => {
     const total = totals[i]!;
@@ -42,7 +45,7 @@ ${labels.map((label, i) => {
       return html`<rect class="${i === j ? "hit" : "miss"}" fill-opacity="${share.toFixed(3)}" x="${x}" y="${y}" width="${cell - 1}" height="${cell - 1}"><title>${labels[i]!} → ${labels[j]!}: ${count}</title></rect>${
         written &&
         count > 0 &&
-        html`<text class="${share > 0.55 ? "on" : "off"}" x="${x + (cell - 1) / 2}" y="${y + cell / 2 + 3}" text-anchor="middle">${(100 * share).toFixed(share < 0.095 ? 1 : 0)}</text>`
+        html`<text class="${share > 0.75 ? "on" : "off"}" x="${x + (cell - 1) / 2}" y="${y + cell / 2 + 3}" text-anchor="middle">${(100 * share).toFixed(share < 0.095 ? 1 : 0)}</text>`
       }`;
     });
   })}</g>
