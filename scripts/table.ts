@@ -104,7 +104,7 @@ async function accuracies(dataset: Loaded, cells: readonly Cell[]): Promise<stri
     const shared = Math.max(...results.map(({ sharedGroups }) => sharedGroups));
     if (shared > 0) throw new Error(`${dataset.name}: ${percent(shared)} % of queries share a group`);
     log.push(
-      ...results.map(({ confusion, notApart, ...row }) => ({
+      ...results.map(({ confusion, notApart, perClass, reliability, distribution, ...row }) => ({
         dataset: dataset.name,
         photographsApart: dataset.groups !== undefined,
         decision,
@@ -154,7 +154,11 @@ async function openSet(dataset: Loaded): Promise<string[][]> {
       seed,
     });
     log.push(
-      ...results.map(({ confusion, notApart, ...row }) => ({ dataset: dataset.name, decision, ...row })),
+      ...results.map(({ confusion, notApart, perClass, reliability, distribution, ...row }) => ({
+        dataset: dataset.name,
+        decision,
+        ...row,
+      })),
     );
     for (const { shot, mean, auroc, aupr, fpr95, oscr, falseRejectRate, episodes } of results) {
       const row = [

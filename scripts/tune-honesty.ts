@@ -33,12 +33,15 @@ for (const [set, name] of [
   const differences: number[] = [];
   const predictions: number[] = [];
   const measures: number[] = [];
+  const choices: Record<string, number> = {};
   let changed = 0;
   for (let i = 0; i < galleries; i++) {
     const { supportSet, querySet } = plan.episode(i);
     const support = { embeddings: take(pictures, supportSet.rows), labels: supportSet.labels };
     const { chosen, report } = tune(support, {}, priors, createRng(seed).fork(i));
     const fitted = fitDecision(support, chosen, priors);
+    const choice = `${formatTransform(chosen.transform)} ${formatHead(chosen.head)}`;
+    choices[choice] = (choices[choice] ?? 0) + 1;
     const right = querySet.rows.filter(
       (picture, q) => fitted.decide(take(pictures, [picture])).candidates[0]!.label === querySet.labels[q],
     ).length;
@@ -48,17 +51,10 @@ for (const [set, name] of [
     measures.push(measured);
     differences.push(100 * (predicted - measured));
     if (report.changed.head) changed++;
-    data.push({
-      dataset: name,
-      gallery: i,
-      transform: formatTransform(chosen.transform),
-      head: formatHead(chosen.head),
-      predicted,
-      measured,
-    });
   }
   const { mean, ci95 } = meanAndInterval(differences);
   const deviation = Math.sqrt(differences.reduce((s, d) => s + (d - mean) ** 2, 0) / (galleries - 1));
+  data.push({ dataset: name, galleries, choices, difference: mean, ci95, deviation, changed });
   rows.push([
     name,
     percent(meanAndInterval(predictions).mean),
