@@ -12,6 +12,8 @@ export async function openEventLog(folder: string, from: number): Promise<EventL
   const path = join(folder, `events.out.tfevents.${String(from).padStart(10, "0")}.protoline`);
   const file: FileHandle = await open(path, "w");
   await file.appendFile(record(event(0, versionField)));
+  // Steps that an earlier file has behind a resume are run again, and told once.
+  await file.appendFile(record(event(from + 1, startField)));
   return {
     write: (step, scalars) => file.appendFile(record(event(step, summaryOf(scalars)))),
     close: () => file.close(),
@@ -30,6 +32,8 @@ const field = (number: number, content: Uint8Array): Uint8Array =>
   Buffer.concat([Buffer.of((number << 3) | 2), varint(content.length), content]);
 
 const versionField = field(3, Buffer.from("brain.Event:2"));
+/** Event: 7 session_log message; SessionLog: 1 status, START being 1. */
+const startField = field(7, Buffer.of(1 << 3, 1));
 
 /** Summary: repeated 1 value; Value: 1 tag string, 2 simple_value float. */
 function summaryOf(scalars: Readonly<Record<string, number>>): Uint8Array {
