@@ -15,7 +15,7 @@ beforeAll(async () => {
     await drawInto(join(folder, "parts", kind), kind, 6, i);
   const options = ["--way", "2", "--shot", "1,3", "--queries", "3", "--episodes", "20", "--open-set", "1"];
   const evaluated = await run("evaluate", "parts", ...options, "--json");
-  expect(evaluated.err).toBe("");
+  expect(evaluated.code).toBe(0);
   await write(join(folder, "eval.json"), evaluated.out);
   await train({
     config: toyConfig({ episodes: 10, validation: { every: 5, episodes: 4, way: 5, shot: 2, query: 3 } }),
