@@ -4,8 +4,7 @@ import { listClasses, listImages, Recognizer } from "protoline";
 const [parts = "parts", frames = "frames"] = process.argv.slice(2);
 
 const recognizer = await Recognizer.open({ store: "sqlite:line.db" });
-for (const { label, images } of (await listClasses(parts)).classes)
-  await recognizer.enroll(label, images);
+for (const { label, images } of (await listClasses(parts)).classes) await recognizer.enroll(label, images);
 
 for (const file of (await listImages(frames)).images) {
   const answer = await recognizer.recognize(file);
