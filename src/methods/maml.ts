@@ -37,10 +37,10 @@ export const maml =
         frame.scope("encoder", () => encode(frame, x)),
         way,
       );
-    /** The network with these weights. Its running statistics are not kept, as nothing ever reads them. */
+    /** The network with these weights, in a frame of its own. */
     const apply = (weights: ReadonlyMap<string, Value>, x: Value) => {
       const inner = createFrame(g, "train", (spec) => weights.get(spec.name) ?? f.own(spec));
-      return { logits: classify(inner, x), specs: inner.specs };
+      return { logits: classify(inner, x), specs: inner.specs, updates: inner.updates };
     };
     let weights = new Map<string, Value>();
     for (let step = 0; step < steps; step++) {
@@ -53,5 +53,8 @@ export const maml =
       weights = new Map(trained.map(({ name }, i) => [name, g.Sub(before[i]!, g.Mul(slopes[i]!, rate))]));
     }
     if (firstOrder) for (const [name, adapted] of weights) f.differentiate(name, adapted);
-    return apply(weights, queries).logits;
+    const { logits, specs, updates } = apply(weights, queries);
+    // Running statistics, for those who take the network as an encoder.
+    for (const spec of specs) if (updates.has(spec.name)) f.update(f.own(spec), updates.get(spec.name)!);
+    return logits;
   };

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { createRng, ProtolineError, quote } from "../core/index.ts";
 import type { PixelSet } from "../data/index.ts";
 import { type Tensor as Constant, sizeOf, tensor } from "../graph/index.ts";
@@ -9,7 +10,7 @@ import { type Provider, Tensor } from "../runtime/index.ts";
 import { createSampler } from "./batch.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { compile } from "./compile.ts";
-import type { TrainConfig } from "./config.ts";
+import { parseTrainConfig, type TrainConfig } from "./config.ts";
 import { diverged, firstNotFinite } from "./diverged.ts";
 import { openLog } from "./log.ts";
 import { averageOf, type Step, trainingStep } from "./step.ts";
@@ -95,8 +96,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
   const session = await compile(step.graph, sessionOptions);
   const start = step.start(seed);
-  for (const [name, value] of options.initial ?? [])
-    if (start.get(name)?.dims.join() === value.dims.join()) start.set(name, value);
+  begin(start, options.initial);
   const validate =
     options.validation &&
     (await openValidator(
@@ -185,6 +185,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   return { step: done, best, ended, weights: shipped(config, kept?.states ?? toConstants(states)) };
 }
 
+/** Puts the parameters of an earlier run in the place of those of the same name and shape; optimizers begin anew. */
+function begin(
+  start: Map<string, Constant<"float32">>,
+  initial: ReadonlyMap<string, Constant<"float32">> = new Map(),
+): void {
+  for (const [name, value] of initial) {
+    if (name.includes(":") || start.get(name)?.dims.join() !== value.dims.join()) continue;
+    start.set(name, value);
+    if (start.has(averageOf(name))) start.set(averageOf(name), value);
+  }
+}
+
 /** Whether validation has not become better for as long as `patience` says. */
 const stale = ({ validation: { patience, every } }: TrainConfig, done: number, best: Validated | null) =>
   patience !== null && best !== null && done - best.step >= patience * every;
@@ -226,7 +238,8 @@ function checkResume(note: Note, config: TrainConfig, out: string, resume: boole
       got: `${folder}, where a run has come to step ${note.step}`,
       todo: "Resume it (--resume), or name another folder.",
     });
-  if (JSON.stringify(note.config) !== JSON.stringify(config))
+  // Parsed again: a field that a newer version added has its default.
+  if (!isDeepStrictEqual(parseTrainConfig(note.config), config))
     throw new ProtolineError("CONFIG_INVALID", {
       expected: `the config that the run in ${folder} began with`,
       got: "another one",
