@@ -13,6 +13,45 @@ export interface Benchmark extends EpisodeShape {
   readonly channels: "gray" | "rgb";
 }
 
+export const benchmarks: readonly Benchmark[] = [
+  {
+    name: "Conv-4, 84 px RGB, 5w5s15q",
+    backbone: "conv4",
+    size: 84,
+    channels: "rgb",
+    way: 5,
+    shot: 5,
+    query: 15,
+  },
+  {
+    name: "Conv-4, 28 px gray, 60w5s5q",
+    backbone: "conv4",
+    size: 28,
+    channels: "gray",
+    way: 60,
+    shot: 5,
+    query: 5,
+  },
+  {
+    name: "Conv-4, 28 px gray, 60w1s5q",
+    backbone: "conv4",
+    size: 28,
+    channels: "gray",
+    way: 60,
+    shot: 1,
+    query: 5,
+  },
+  {
+    name: "ResNet-12, 84 px RGB, 5w1s15q",
+    backbone: "resnet12",
+    size: 84,
+    channels: "rgb",
+    way: 5,
+    shot: 1,
+    query: 15,
+  },
+];
+
 export const threads = 2;
 export const rate = 1e-3;
 
@@ -33,7 +72,7 @@ export function stepOf({ backbone, size, channels, way, shot, query }: Benchmark
 }
 
 /** `[way × (shot + query), C, H, W]` */
-const imagesShape = ({ channels, size, way, shot, query }: Benchmark): number[] => [
+export const imagesShape = ({ channels, size, way, shot, query }: Benchmark): number[] => [
   way * (shot + query),
   channels === "gray" ? 1 : 3,
   size,
