@@ -253,7 +253,7 @@ function report(results: readonly Result[]): string {
   const loads = [loadBefore, loadavg()].map(([minute]) => minute!.toFixed(1)).join(" before, ");
   print("# Training bench\n");
   print(
-    `\`npx tsx bench/train.ts\`, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC. ${cpus().length} cores ` +
+    `\`${["npx tsx bench/train.ts", ...process.argv.slice(2)].join(" ")}\`, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC. ${cpus().length} cores ` +
       `(${cpus()[0]?.model.trim()}), ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${threads} threads for every engine. ` +
       `${versions.join(", ")}, onnxruntime-node ${runtimeVersion}. Load average ${loads} after.\n`,
   );
