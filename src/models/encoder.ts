@@ -43,11 +43,11 @@ export async function encoderOf({ manifest, model }: Bundle, options: SessionOpt
     const result = new Float32Array(inputs.length * dim);
     for (let start = 0; start < inputs.length; start += batch) {
       const chunk = inputs.slice(start, start + batch);
-      const data = new Float32Array(chunk.length * length);
       chunk.forEach((input, i) => {
         checkInput(input, start + i, length, shape);
-        data.set(input, i * length);
       });
+      // A frame alone, the usual case of a line, is not copied.
+      const data = chunk.length === 1 ? chunk[0]! : joined(chunk, length);
       const feeds = { [manifest.input]: new Tensor("float32", data, [chunk.length, ...shape]) };
       const output = (await session.run(feeds, [manifest.output]))[manifest.output]!;
       pool(output, manifest, chunk.length, result.subarray(start * dim, (start + chunk.length) * dim));
@@ -75,6 +75,14 @@ export async function encoderOf({ manifest, model }: Bundle, options: SessionOpt
       await session.close();
     },
   };
+}
+
+function joined(inputs: readonly Float32Array[], length: number): Float32Array {
+  const data = new Float32Array(inputs.length * length);
+  inputs.forEach((input, i) => {
+    data.set(input, i * length);
+  });
+  return data;
 }
 
 /** SHA-256, hex, over the model file's own hash and everything else that shapes an embedding. */
