@@ -32,27 +32,30 @@ export async function loadPicture(
 ): Promise<Loaded> {
   const bytes = typeof image === "string" ? await readImageFile(image, limits) : image;
   const whole = await decodePicture(bytes, limits);
-  const hash = createHash("sha256").update(bytes);
-  if (region) hash.update(JSON.stringify([region.x, region.y, region.width, region.height]));
   return {
     bytes,
     picture: region ? cutRegion(whole, region) : whole,
-    contentHash: hash.digest("hex"),
+    // Hashed when asked for: a recognition without further views never asks.
+    get contentHash() {
+      const hash = createHash("sha256").update(bytes);
+      if (region) hash.update(JSON.stringify([region.x, region.y, region.width, region.height]));
+      return hash.digest("hex");
+    },
     cut: region !== undefined,
   };
 }
 
 /** The encoder's inputs for the picture and its further views: `1 + views` arrays `[channels × height × width]`. */
 export function toViews(
-  picture: Picture,
+  source: Pick<Loaded, "picture" | "contentHash">,
   kinds: readonly ViewKind[],
-  contentHash: string,
   { preprocess }: Manifest,
 ): Float32Array[] {
+  const { picture } = source;
+  if (kinds.length === 0) return [toInput(picture, preprocess)];
   // Seeded by the content, so that embedding a kept picture again gives the same views.
-  const seed = Number.parseInt(contentHash.slice(0, 8), 16);
-  const pictures = kinds.length === 0 ? [picture] : [picture, ...augment(picture, kinds, seed)];
-  return pictures.map((view) => toInput(view, preprocess));
+  const seed = Number.parseInt(source.contentHash.slice(0, 8), 16);
+  return [picture, ...augment(picture, kinds, seed)].map((view) => toInput(view, preprocess));
 }
 
 const thumbnailSide = 256;

@@ -134,7 +134,7 @@ export class Recognizer implements RecognizerCore {
           const origin = options.origins?.[from + i] ?? originOf(image, from + i);
           try {
             const loaded = await loadPicture(image, limits, options.region);
-            const inputs = toViews(loaded.picture, views, loaded.contentHash, this.encoder.manifest);
+            const inputs = toViews(loaded, views, this.encoder.manifest);
             return { origin, loaded, inputs, kept: await keptImage(loaded, keep) };
           } catch (error) {
             if (!isProtolineError(error)) throw error;
@@ -238,12 +238,7 @@ export class Recognizer implements RecognizerCore {
       images.map(async (image): Promise<Float32Array[] | ProtolineError> => {
         try {
           const loaded = await loadPicture(image, this.#options.limits, region);
-          return toViews(
-            loaded.picture,
-            decision.spec.views.query,
-            loaded.contentHash,
-            this.encoder.manifest,
-          );
+          return toViews(loaded, decision.spec.views.query, this.encoder.manifest);
         } catch (error) {
           if (isProtolineError(error)) return error;
           throw error;
@@ -293,8 +288,8 @@ export class Recognizer implements RecognizerCore {
       const chunk = images.slice(from, from + chunkSize);
       const inputs = await Promise.all(
         chunk.map(async (image) => {
-          const { picture, contentHash } = await loadPicture(image, this.#options.limits);
-          return toViews(picture, [], contentHash, this.encoder.manifest);
+          const loaded = await loadPicture(image, this.#options.limits);
+          return toViews(loaded, [], this.encoder.manifest);
         }),
       );
       rows.push(...(await this.#embedViews(inputs)).flat());
@@ -365,7 +360,7 @@ export class Recognizer implements RecognizerCore {
         });
       const { picture } = await loadPicture(kept.bytes, this.#options.limits);
       const [embeddings] = await this.#embedViews([
-        toViews(picture, kinds, sample.contentHash, this.encoder.manifest),
+        toViews({ picture, contentHash: sample.contentHash }, kinds, this.encoder.manifest),
       ]);
       result.push({ ...sample, embeddings: embeddings! });
     }
