@@ -125,6 +125,7 @@ const methods: readonly TrainConfig["method"][] = [
   { kind: "ridge", lambda: 5 },
   { kind: "maml", rate: 0.1 },
   { kind: "maml", rate: 0.05, steps: 2 },
+  { kind: "protonet", metric: "mahalanobis" },
 ];
 
 describe("gradients", () => {
@@ -176,6 +177,7 @@ describe("training by each method", () => {
 
   it.each([
     ...methods.slice(1, 4).map((method) => ({ method })),
+    { method: { kind: "protonet", metric: "mahalanobis", beta: 0.5 } },
     { method: { kind: "maml", rate: 0.4 }, episodes: 50 },
     { method: { kind: "classifier" }, episode: null, batch: 32, augment: { crop: { padding: 1 } } },
     {

@@ -44,6 +44,7 @@ const augmentation = Type.Object(
     erase: optional(
       Type.Object({ probability, area: optional(range), aspect: optional(range), fill }, strict),
     ),
+    mixup: optional(Type.Object({ alpha: positive }, strict)),
   },
   strict,
 );
@@ -66,7 +67,11 @@ const schema = Type.Object(
     backbone: Type.Union([
       kind("conv4", { width: optional(count) }),
       kind("conv-encoder", { width: optional(count), embeddingDim: optional(count) }),
-      kind("resnet12", { widths, keep: optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })) }),
+      kind("resnet12", {
+        widths,
+        keep: optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+        keepAfter: optional(count),
+      }),
       kind("resnet18", { widths }),
       kind("mobile", { width: optional(positive), embeddingDim: optional(count) }),
       kind("vit", {
@@ -78,8 +83,9 @@ const schema = Type.Object(
     ]),
     method: Type.Union([
       kind("protonet", {
-        metric: optional(Type.Enum(["squaredEuclidean", "cosine"])),
+        metric: optional(Type.Enum(["squaredEuclidean", "cosine", "mahalanobis"])),
         scale: optional(positive),
+        beta: optional(positive),
       }),
       kind("matching", { scale: optional(positive) }),
       kind("ridge", { lambda: optional(positive) }),
@@ -94,6 +100,7 @@ const schema = Type.Object(
       [Type.Object({ way: Type.Integer({ minimum: 2 }), shot: count, query: count }, strict), Type.Null()],
       { default: null },
     ),
+    episodesPerStep: Type.Integer({ minimum: 1, default: 1 }),
     batch: Type.Union([count, Type.Null()], { default: null }),
     initial: Type.Union([Type.String({ minLength: 1 }), Type.Null()], { default: null }),
     augment: Type.Union([augmentation, Type.Null()], { default: null }),
@@ -156,9 +163,11 @@ const schema = Type.Object(
  *   pixels, and what is subtracted from a 0 … 255 pixel and divides after that, one a channel.
  * - `episode`: classes, support and query images a class. For the method `classifier` instead `batch`: images of all
  *   classes a step.
- * - `episodes`: how many steps, each of one episode or batch.
+ * - `episodes`: how many steps, each of one batch or of `episodesPerStep` episodes (default 1), whose mean loss is what a
+ *   step lowers.
  * - `initial`: folder of an earlier run whose weights it starts from, where names and shapes agree. Default `null`.
- * - `augment`: how training pictures are changed, by seed; see `BatchAugmentation`. Default `null`.
+ * - `augment`: how training pictures are changed, by seed; see `BatchAugmentation`. Beside those `mixup`, which mixes
+ *   pictures and targets of a `batch`, for the method `classifier` alone. Default `null`.
  * - `rate`, `schedule`: the learning rate at first, and the factor on it; see {@link Schedule}.
  * - `clip`: limit of the norm of all gradients. Default `null`: none.
  * - `labelSmoothing`: share of each target that is spread over all classes. Default 0.
@@ -202,6 +211,10 @@ export function parseTrainConfig(value: unknown, where = "the config"): TrainCon
   if (config[needed] === null) throw invalid(where, needed, `a value, which ${method.kind} needs`, "null");
   if (config[other] !== null)
     throw invalid(where, other, `null, as ${method.kind} takes ${needed}`, JSON.stringify(config[other]));
+  if (method.kind === "classifier" && config.episodesPerStep !== 1)
+    throw invalid(where, "episodesPerStep", "1, as classifier takes batch", `${config.episodesPerStep}`);
+  if (method.kind !== "classifier" && config.augment?.mixup)
+    throw invalid(where, "augment.mixup", `nothing, as ${method.kind} has no targets to mix`, "options");
   if (method.kind === "maml" && backbone.kind === "resnet12" && (backbone.keep ?? 1) < 1)
     throw invalid(where, "backbone.keep", "1, as maml works without DropBlock", `${backbone.keep}`);
   if (schedule.kind === "multi-step" && schedule.at.length !== schedule.factors.length)
