@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRng } from "../src/core/index.ts";
 import { createBuilder, tensor, type Value } from "../src/graph/index.ts";
-import { type EpisodeMethod, inverseOfPositive, matching, protoNet, ridge } from "../src/methods/index.ts";
+import {
+  type EpisodeMethod,
+  fineTune,
+  inverseOfPositive,
+  matching,
+  protoNet,
+  ridge,
+} from "../src/methods/index.ts";
 import { createFrame } from "../src/nn/index.ts";
 import { modelOf, writeModel } from "../src/onnx/index.ts";
 import { openSession, Tensor } from "../src/runtime/index.ts";
@@ -98,6 +105,56 @@ describe("logits", () => {
         q,
         w.map((line) => line[c]!),
       ),
+    );
+  });
+
+  /** 40 steps of descent by hand on the cross-entropy; `slope` is ∂logit/∂w of one row for one class. */
+  const descended = (
+    w: number[][],
+    logit: (q: number[], w: number[]) => number,
+    slope: (q: number[], w: number[]) => number[],
+  ): number[][] => {
+    for (let step = 0; step < 40; step++) {
+      const slopes = w.map((line) => line.map(() => 0));
+      for (let i = 0; i < 6; i++) {
+        const exp = w.map((line) => Math.exp(logit(rowOf(i), line)));
+        const sum = exp.reduce((a, b) => a + b);
+        w.forEach((line, c) => {
+          const wrong = exp[c]! / sum - Number(c === Math.floor(i / 2));
+          slope(rowOf(i), line).forEach((v, d) => {
+            slopes[c]![d]! += (wrong * v) / 6;
+          });
+        });
+      }
+      w = w.map((line, c) => line.map((v, d) => v - 0.1 * slopes[c]![d]!));
+    }
+    return w;
+  };
+
+  it("Baseline: a linear head that descends on the support", async () => {
+    const padded = (q: number[]): number[] => (q.length === dim ? [...q, 1] : q);
+    const w = descended(
+      [0, 1, 2].map(() => new Array<number>(dim + 1).fill(0)),
+      (q, line) => dot(padded(q), line),
+      (q) => padded(q),
+    );
+    expectLogits(await logitsOf(fineTune("linear", { steps: 40, rate: 0.1 })), (q, c) =>
+      dot(padded(q), w[c]!),
+    );
+  });
+
+  it("Baseline++: a cosine head that descends from the means", async () => {
+    const w = descended(
+      [0, 1, 2].map(meanOf),
+      (q, line) => 2 * cosine(q, line),
+      (q, line) => {
+        const [ofQ, ofLine] = [Math.sqrt(dot(q, q)), Math.sqrt(dot(line, line))];
+        return line.map((v, d) => (2 * (q[d]! / ofQ - (cosine(q, line) * v) / ofLine)) / ofLine);
+      },
+    );
+    expectLogits(
+      await logitsOf(fineTune("cosine", { steps: 40, rate: 0.1 })),
+      (q, c) => 2 * cosine(q, w[c]!),
     );
   });
 

@@ -10,6 +10,12 @@ export interface ClassifierOptions {
   readonly head?: "linear" | "cosine";
   /** The factor of `cosine`, which is learned from there. Default 10. */
   readonly scale?: number;
+  /**
+   * How episodes of other classes are answered, in validation and tests. `nearestMean`: the nearest class mean by cosine,
+   * as Meta-Baseline. `fineTune`: a new head fitted to the support, as Baseline and Baseline++, see {@link fineTune}.
+   * Default `nearestMean`.
+   */
+  readonly answer?: "nearestMean" | "fineTune";
 }
 
 /** Logits `[n, classes]` of images `[n, C, H, W]` over all training classes. */

@@ -1,4 +1,5 @@
 export { type ClassifierOptions, type ClassMethod, classifier } from "./classifier.ts";
+export { type FineTuneOptions, fineTune } from "./fine-tune.ts";
 export { inverseOfPositive } from "./inverse.ts";
 export { type MamlOptions, maml } from "./maml.ts";
 export { type MatchingOptions, matching } from "./matching.ts";

@@ -1,4 +1,5 @@
 import { type ClassifierOptions, type ClassMethod, classifier } from "./classifier.ts";
+import { fineTune } from "./fine-tune.ts";
 import { type MamlOptions, maml } from "./maml.ts";
 import { type MatchingOptions, matching } from "./matching.ts";
 import type { EpisodeMethod } from "./method.ts";
@@ -31,7 +32,10 @@ export function createMethod(spec: MethodSpec): Method {
     case "maml":
       return { answer: maml(spec) };
     case "classifier":
-      // Without a head there is no scale to learn; the nearest mean by cosine does not depend on it.
-      return { answer: protoNet({ metric: "cosine" }), classify: classifier(spec) };
+      return {
+        // Without a head there is no scale to learn; the nearest mean by cosine does not depend on it.
+        answer: spec.answer === "fineTune" ? fineTune(spec.head ?? "linear") : protoNet({ metric: "cosine" }),
+        classify: classifier(spec),
+      };
   }
 }

@@ -94,7 +94,11 @@ const schema = Type.Object(
         rate: optional(positive),
         firstOrder: optional(Type.Boolean()),
       }),
-      kind("classifier", { head: optional(Type.Enum(["linear", "cosine"])), scale: optional(positive) }),
+      kind("classifier", {
+        head: optional(Type.Enum(["linear", "cosine"])),
+        scale: optional(positive),
+        answer: optional(Type.Enum(["nearestMean", "fineTune"])),
+      }),
     ]),
     episode: Type.Union(
       [Type.Object({ way: Type.Integer({ minimum: 2 }), shot: count, query: count }, strict), Type.Null()],
