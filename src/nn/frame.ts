@@ -36,9 +36,14 @@ export interface Frame {
   update(statistic: Value, next: Value): void;
   /** Uniform noise in [0, 1), new in every step; in training alone. */
   uniform(shape: Shape): Value;
+  /** Number of the step, 1, 2, …, `[]`; in training alone. */
+  step(): Value;
   /** Puts `name/` before the names of parameters and nodes that `run` asks for. */
   scope<T>(name: string, run: () => T): T;
 }
+
+/** Name of the input that a graph has where a layer asks for {@link Frame.step}. */
+export const stepInput = "step";
 
 /** Images, or whatever comes before, to what comes after. */
 export type Forward = (f: Frame, x: Value) => Value;
@@ -74,6 +79,7 @@ export function createFrame(
   const noise: NoiseSpec[] = [];
   const updates = new Map<string, Value>();
   const leaves = new Map<string, Value>();
+  let step: Value | undefined;
   let prefix = "";
 
   const ask = (spec: ParameterSpec): Value => {
@@ -102,6 +108,10 @@ export function createFrame(
       const name = `noise/${noise.length}`;
       noise.push({ name, shape });
       return g.input(name, "float32", shape);
+    },
+    step() {
+      step ??= g.input(stepInput, "float32", []);
+      return step;
     },
     scope(name, run) {
       const before = prefix;

@@ -10,6 +10,7 @@ export {
   type NoiseSpec,
   type ParameterSpec,
   parametersOf,
+  stepInput,
 } from "./frame.ts";
 export { constant, glorotUniform, heNormal, type Init, lecunUniform, truncatedNormal } from "./init.ts";
 export {

@@ -7,12 +7,16 @@ import {
   batchNorm,
   createBackbone,
   createFrame,
+  type DropBlockOptions,
+  dropBlock,
   type Frame,
   type FrameRecord,
   heNormal,
   initialize,
   lecunUniform,
+  type NoiseSpec,
   parametersOf,
+  stepInput,
   truncatedNormal,
 } from "./index.ts";
 
@@ -76,6 +80,62 @@ describe("batchNorm", () => {
     got.y!.forEach((y, i) => {
       expect(y).toBeCloseTo(normal(i, mean[channel(i)]!, variance[channel(i)]!), 4);
     });
+  });
+});
+
+describe("dropBlock", () => {
+  const [n, c, h, w] = [4, 6, 9, 8];
+  const map = new Tensor("float32", new Float32Array(n * c * h * w).fill(2), [n, c, h, w]);
+
+  /** What is left of a map of twos at a step, and the noise that decided it. */
+  async function drop(options: DropBlockOptions, step: number) {
+    const g = createBuilder("layer");
+    const f = createFrame(g, "train", ({ name, shape }) => g.input(name, "float32", shape));
+    const graph = g.build({ y: dropBlock(f, g.input("x", "float32", map.dims), options) });
+    const session = await openSession(writeModel(modelOf(graph)));
+    const rng = createRng(8);
+    const [{ name, shape }] = f.noise as [NoiseSpec];
+    const data = Float32Array.from({ length: sizeOf(shape as number[]) }, rng.next);
+    const feeds = { x: map, [name]: new Tensor("float32", data, shape as number[]) };
+    const steps: Record<string, Tensor> =
+      options.keepAfter === undefined ? {} : { [stepInput]: new Tensor("float32", [step], []) };
+    const { y } = await session.run({ ...feeds, ...steps });
+    await session.close();
+    return { y: floats(y!), noise: { data, shape: shape as number[] } };
+  }
+
+  it("sets whole squares to 0 and keeps the sum", async () => {
+    const { y, noise } = await drop({ keep: 0.8, block: 3 }, 1);
+    const gamma = ((0.2 / 9) * (h * w)) / ((h - 2) * (w - 2));
+    const [rows, columns] = [h - 2, w - 2];
+    expect(noise.shape).toEqual([n, c, rows, columns]);
+    const gone = new Set<number>();
+    noise.data.forEach((value, i) => {
+      if (value >= gamma) return;
+      const [plane, row, column] = [
+        Math.floor(i / (rows * columns)),
+        Math.floor(i / columns) % rows,
+        i % columns,
+      ];
+      for (let a = 0; a < 3; a++)
+        for (let b = 0; b < 3; b++) gone.add((plane * h + row + a) * w + column + b);
+    });
+    expect(gone.size).toBeGreaterThan(0.1 * y.length);
+    const kept = (2 * y.length) / (y.length - gone.size);
+    y.forEach((value, i) => {
+      expect(value).toBeCloseTo(gone.has(i) ? 0 : kept, 4);
+    });
+  });
+
+  it("begins with nothing dropped and falls to its share in even parts", async () => {
+    const zeros = async (options: DropBlockOptions, step: number) =>
+      (await drop(options, step)).y.filter((value) => value === 0).length;
+    const schedule = { keep: 0.7, keepAfter: 40, block: 3 };
+    expect(await zeros(schedule, 0)).toBe(0);
+    expect(await zeros(schedule, 20)).toBe(await zeros({ keep: 0.85, block: 3 }, 1));
+    for (const step of [40, 41, 9000])
+      expect(await zeros(schedule, step)).toBe(await zeros({ keep: 0.7, block: 3 }, 1));
+    expect(await zeros(schedule, 20)).toBeLessThan(await zeros(schedule, 40));
   });
 });
 

@@ -1,12 +1,15 @@
 import { createRng, ProtolineError } from "../core/index.ts";
 import {
   augmentBatch,
+  type Batch,
   type BatchAugmentation,
   type Episode,
   episodeClasses,
+  mixup,
   type PixelSet,
   planEpisodes,
 } from "../data/index.ts";
+import { sizeOf } from "../graph/index.ts";
 import type { EpisodeShape } from "../methods/index.ts";
 import { Tensor } from "../runtime/index.ts";
 import type { TrainConfig } from "./config.ts";
@@ -57,28 +60,27 @@ export const episodeRows = ({ supportSet, querySet }: Episode): readonly number[
   ...querySet.rows,
 ];
 
-/** What a step is fed of the data. */
+/** What a run of the training graph is fed of the data. */
 export interface Sampler {
   readonly shape: EpisodeShape | ClassBatch;
-  /** Images, and targets where there are any, of step 0, 1, …; of seed and step alone. */
-  feeds(step: number): Readonly<Record<string, Tensor>>;
+  /** Images, and targets where there are any, of episode or batch 0, 1, …; of seed and number alone. */
+  feeds(number: number): Readonly<Record<string, Tensor>>;
 }
 
 /** Episodes, or batches of all classes that pass over the whole set again and again, as the config's method wants. */
 export function createSampler(config: TrainConfig, set: PixelSet): Sampler {
-  const { seed, episode, batch: images, data, augment } = config;
+  const { seed, episode, batch: images, data } = config;
   checkPixels(set, config, "the training set");
-  const batch = batcher(set, data, augment ?? undefined);
-  const imagesAt = (step: number, rows: readonly number[]): Tensor =>
-    new Tensor("float32", batch(rows, Math.imul(seed, 0x9e3779b1) ^ step), [
-      rows.length,
-      ...imageShape(config),
-    ]);
+  const { mixup: mix, ...augment } = config.augment ?? {};
+  const batch = batcher(set, data, config.augment ? augment : undefined);
+  const seedOf = (number: number): number => Math.imul(seed, 0x9e3779b1) ^ number;
+  const tensorOf = (numbers: Float32Array): Tensor =>
+    new Tensor("float32", numbers, [numbers.length / sizeOf(imageShape(config)), ...imageShape(config)]);
   if (episode) {
     const plan = planEpisodes(episodeClasses(set.labels, set.groups), episode, seed);
     return {
       shape: episode,
-      feeds: (step) => ({ images: imagesAt(step, episodeRows(plan.episode(step))) }),
+      feeds: (number) => ({ images: tensorOf(batch(episodeRows(plan.episode(number)), seedOf(number))) }),
     };
   }
   const n = set.labels.length;
@@ -97,21 +99,40 @@ export function createSampler(config: TrainConfig, set: PixelSet): Sampler {
   const spread = config.labelSmoothing / classOf.size;
   return {
     shape: { images: size, classes: classOf.size },
-    feeds(step) {
+    feeds(number) {
       const rows = Array.from({ length: size }, (_, i) => {
-        const at = step * size + i;
+        const at = number * size + i;
         return orderOf(Math.floor(at / n))[at % n]!;
       });
       const targets = new Float32Array(size * classOf.size).fill(spread);
       rows.forEach((row, i) => {
         targets[i * classOf.size + classOf.get(set.labels[row]!)!]! += 1 - config.labelSmoothing;
       });
+      const pictures = batch(rows, seedOf(number));
+      const mixed = mix && mixWith(mix.alpha, { ...set, data: pictures }, targets, seedOf(number));
       return {
-        images: imagesAt(step, rows),
-        targets: new Tensor("float32", targets, [size, classOf.size]),
+        images: tensorOf(mixed?.pictures ?? pictures),
+        targets: new Tensor("float32", mixed?.targets ?? targets, [size, classOf.size]),
       };
     },
   };
+}
+
+/** Pictures and their targets `[n, classes]`, mixed alike. */
+function mixWith(
+  alpha: number,
+  pictures: Batch<Float32Array>,
+  targets: Float32Array,
+  seed: number,
+): { readonly pictures: Float32Array; readonly targets: Float32Array } {
+  // A seed of its own: an augmentation of the same batch draws from the seed as it is.
+  const { batch, partner, weight } = mixup(pictures, { alpha }, ~seed);
+  const classes = targets.length / partner.length;
+  const both = targets.map((own, at) => {
+    const i = Math.floor(at / classes);
+    return weight[i]! * own + (1 - weight[i]!) * targets[partner[i]! * classes + (at % classes)]!;
+  });
+  return { pictures: batch.data, targets: both };
 }
 
 /** @throws CONFIG_INVALID where the pictures are not of the config's size and channels. */

@@ -10,7 +10,15 @@ import {
   type Value,
 } from "../graph/index.ts";
 import { createMethod, type EpisodeShape } from "../methods/index.ts";
-import { createBackbone, createFrame, type Frame, initialize, type NoiseSpec } from "../nn/index.ts";
+import {
+  createBackbone,
+  createFrame,
+  type Frame,
+  initialize,
+  type NoiseSpec,
+  type ParameterSpec,
+  stepInput,
+} from "../nn/index.ts";
 import { clipByNorm, createOptimizer, globalNorm, movingAverage } from "../optim/index.ts";
 import type { TrainConfig } from "./config.ts";
 
@@ -23,15 +31,23 @@ export interface ClassBatch {
 /** What decides the graphs of a config. */
 export type Task = Pick<
   TrainConfig,
-  "data" | "backbone" | "method" | "optimizer" | "clip" | "labelSmoothing" | "average"
+  "data" | "backbone" | "method" | "episodesPerStep" | "optimizer" | "clip" | "labelSmoothing" | "average"
 >;
 
-/** One step of training as a graph, and the states that go round from step to step. */
+/**
+ * One step of training as a graph, and the states that go round from step to step.
+ *
+ * A step of several episodes runs the graph once an episode and adds up the gradients, so that it needs the memory of
+ * one episode and two copies of the weights, and every method can have it. The running statistics move with every
+ * episode; weights and optimizer with the last one alone, although each run computes the update, which is cheap beside
+ * its passes through the network. MetaOptNet's code takes the episodes as one batch instead, whose statistics batch
+ * normalisation then shares.
+ */
 export interface Step {
   /**
    * Inputs: `images` `[way × (shot + query), C, H, W]`, or `[images, C, H, W]` with `targets` `[images, classes]` (shares
-   * that add up to 1), every state by name, the scalars and the noise. Outputs: `loss`, `accuracy`, `norm` (of all
-   * gradients), each `[]`, and `next/NAME` for each state that changes.
+   * that add up to 1), every state and sum by name, the scalars and the noise. Outputs: `loss`, `accuracy` (of the episode
+   * or batch), `norm` (of all gradients so far), each `[]`, and `next/NAME` for each state that changes and each sum.
    */
   readonly graph: Graph;
   /** Starting values of all states: parameters, running statistics, optimizer slots, averages. */
@@ -39,6 +55,10 @@ export interface Step {
   /** What step `step` (1, 2, …) at this learning rate is fed beside images, states and noise. */
   scalars(step: number, rate: number): Readonly<Record<string, number>>;
   readonly noise: readonly NoiseSpec[];
+  /** What the episodes of a step add up: zeros before its first. Empty where a step is one episode or batch. */
+  readonly sums: ReadonlyMap<string, Tensor<"float32">>;
+  /** The outputs that are wanted of an episode: of the last of a step, and of those before it. */
+  fetches(last: boolean): readonly string[];
 }
 
 /** `[C, H, W]` */
@@ -52,6 +72,9 @@ export const imageShape = ({ data: { channels, size } }: Pick<TrainConfig, "data
 const beside = (what: string, parameter: string): string => `${what}:${parameter}`;
 /** Name of the moving average of a parameter. */
 export const averageOf = (parameter: string): string => beside("average", parameter);
+
+/** Name of the sum of a parameter's gradients over the episodes of a step. */
+const sumOf = (parameter: string): string => beside("sum", parameter);
 
 interface Score {
   readonly loss: Value;
@@ -100,7 +123,7 @@ export function trainingStep(task: Task, batch: EpisodeShape | ClassBatch): Step
   const trained = f.specs.filter(({ role }) => role !== "statistic");
   const weights = trained.map(({ name }) => g.value(name));
   const leaves = trained.map(({ name }, i) => f.leaves.get(name) ?? weights[i]!);
-  const raw = gradients(g, loss, leaves);
+  const { raw, sums } = addUp(g, gradients(g, loss, leaves), trained, task.episodesPerStep);
   const norm = globalNorm(g, raw);
   const clipped = task.clip === null ? raw : clipByNorm(g, raw, norm, task.clip);
 
@@ -124,21 +147,50 @@ export function trainingStep(task: Task, batch: EpisodeShape | ClassBatch): Step
         next.set(averageOf(name), movingAverage(g, input("average"), updated.weight, task.average));
     });
   });
-  const outputs = Object.fromEntries([...next].map(([name, value]) => [`next/${name}`, value]));
+  const nextOf = (values: ReadonlyMap<string, Value>): Record<string, Value> =>
+    Object.fromEntries([...values].map(([name, value]) => [`next/${name}`, value]));
+  const of = { loss, accuracy, norm };
+  const graph = g.build({ ...of, ...nextOf(next), ...nextOf(sums) });
+  const counts = graph.inputs.some(({ name }) => name === stepInput);
   return {
-    graph: g.build({ loss, accuracy, norm, ...outputs }),
+    graph,
     noise: f.noise,
-    scalars: (step, rate) => named(optimizer.scalars(step, rate)),
+    sums: new Map([...sums].map(([name, { shape }]) => [name, zeros(shape as readonly number[])])),
+    fetches: (last) => Object.keys({ ...of, ...nextOf(last ? next : new Map([...f.updates, ...sums])) }),
+    scalars: (step, rate) => ({
+      ...named(optimizer.scalars(step, rate)),
+      ...(counts && { [stepInput]: step }),
+    }),
     start(seed) {
       const states = initialize(f.specs, seed);
       for (const { name, shape } of trained) {
-        const zeros = tensor("float32", new Float32Array(sizeOf(shape)), shape);
-        for (const slot of optimizer.slots) states.set(beside(slot, name), zeros);
+        for (const slot of optimizer.slots) states.set(beside(slot, name), zeros(shape));
         if (task.average !== null) states.set(averageOf(name), states.get(name)!);
       }
       return states;
     },
   };
+}
+
+const zeros = (shape: readonly number[]): Tensor<"float32"> =>
+  tensor("float32", new Float32Array(sizeOf(shape)), shape);
+
+/**
+ * The gradients of a step of several episodes so far: what came before, and this episode's divided by their number.
+ *
+ * @returns `raw`, one a parameter, and `sums`: the same by name, to be fed with the next episode.
+ */
+function addUp(
+  g: Builder,
+  slopes: readonly Value[],
+  parameters: readonly ParameterSpec[],
+  episodes: number,
+): { readonly raw: readonly Value[]; readonly sums: ReadonlyMap<string, Value> } {
+  if (episodes === 1) return { raw: slopes, sums: new Map() };
+  const raw = parameters.map(({ name, shape }, i) =>
+    g.Add(g.input(sumOf(name), "float32", shape), g.Mul(slopes[i]!, 1 / episodes)),
+  );
+  return { raw, sums: new Map(parameters.map(({ name }, i) => [sumOf(name), raw[i]!])) };
 }
 
 /**

@@ -98,8 +98,8 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
   report(context, result, bundle, performance.now() - started);
 }
 
-const detail = ({ loss, accuracy, episodesPerSecond, secondsLeft, validation }: TrainProgress): string =>
-  `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}, ${episodesPerSecond.toFixed(2)} steps/s, ${Math.ceil(secondsLeft / 60)} min left${validation ? `; validation ${percent(validation.accuracy, 2)} ± ${percent(validation.ci95, 2)}` : ""}`;
+const detail = ({ loss, accuracy, stepsPerSecond, secondsLeft, validation }: TrainProgress): string =>
+  `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}, ${stepsPerSecond.toFixed(2)} steps/s, ${Math.ceil(secondsLeft / 60)} min left${validation ? `; validation ${percent(validation.accuracy, 2)} ± ${percent(validation.ci95, 2)}` : ""}`;
 
 async function load(
   context: Context,

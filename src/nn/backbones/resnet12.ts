@@ -7,6 +7,8 @@ export interface ResNet12Options {
   readonly widths?: readonly [number, number, number, number];
   /** Share that DropBlock keeps of the last two blocks' maps in training. Default 1: no DropBlock; 0.9 is usual. */
   readonly keep?: number;
+  /** Steps after which it is `keep`, from 1 at first. Default: from the first step. */
+  readonly keepAfter?: number;
 }
 
 /**
@@ -14,7 +16,7 @@ export interface ResNet12Options {
  * (0.1), a 1x1 shortcut, 2x2 max-pooling; at the end the mean over space. `[N, C, H, W]` → `[N, widths[3]]`.
  */
 export const resNet12 =
-  ({ widths = [64, 160, 320, 640], keep = 1 }: ResNet12Options = {}): Forward =>
+  ({ widths = [64, 160, 320, 640], keep = 1, keepAfter }: ResNet12Options = {}): Forward =>
   (f, x) => {
     const { g } = f;
     let y = x;
@@ -27,7 +29,7 @@ export const resNet12 =
         }
         const shortcut = batchNorm(f, "shortcutNorm", conv(f, "shortcut", y, { channels, kernel: 1 }));
         const pooled = maxPool(f, g.LeakyRelu(g.Add(z, shortcut), { alpha: 0.1 }));
-        return i < 2 ? pooled : dropBlock(f, pooled, { keep });
+        return i < 2 ? pooled : dropBlock(f, pooled, { keep, keepAfter });
       });
     return globalMean(f, y);
   };
