@@ -14,6 +14,12 @@ export {
 } from "./metrics.ts";
 export { classThresholds, conformalThreshold } from "./openset.ts";
 export { prototypes } from "./prototypes.ts";
+export {
+  type TransductiveName,
+  type TransductiveTask,
+  transduce,
+  transductiveNames,
+} from "./transductive/index.ts";
 export { applyTransform, l2, power, subtract } from "./transforms.ts";
 export { type TunedHead, type TunedScore, type TuneOptions, type TuneReport, tune } from "./tune.ts";
 export type * from "./types.ts";
