@@ -4,7 +4,7 @@ import type { Graph, Node } from "../graph.ts";
 import { patchAlgebra } from "./first-layer.ts";
 import { createLayout, type Layout, step } from "./layout.ts";
 import { type Index, indexOf, substitute } from "./match.ts";
-import { interleave, spreadGradient } from "./pool-gradient.ts";
+import { interleave, isHalving, type Pooled, padTo, pooled, spreadGradient } from "./pool-gradient.ts";
 import { blockedWeightGradient, patchesWeightGradient } from "./weight-gradient.ts";
 
 /** 3x3 convolution, batch norm in training, ReLU, 2x2 max-pooling, and the gradients of all of it. */
@@ -24,10 +24,7 @@ interface Block {
 function matchBlock(index: Index, pool: Node): Block | undefined {
   const ints = (node: Node, name: string, otherwise: readonly number[]): string =>
     index.attribute(node, name, otherwise).join();
-  if (pool.op !== "MaxPool" || pool.domain !== "") return undefined;
-  if (ints(pool, "kernel_shape", []) !== "2,2" || ints(pool, "strides", []) !== "2,2") return undefined;
-  if (ints(pool, "pads", [0, 0, 0, 0]) !== "0,0,0,0" || index.attribute<number>(pool, "ceil_mode", 0) !== 0)
-    return undefined;
+  if (!isHalving(index, pool)) return undefined;
   const relu = index.producer(pool.inputs[0]!);
   const norm = relu?.op === "Relu" ? index.producer(relu.inputs[0]!) : undefined;
   const conv = norm?.op === "BatchNormalization" ? index.producer(norm.inputs[0]!) : undefined;
@@ -170,22 +167,15 @@ function momentsOf(g: Builder, layout: Layout, y: Value, count: number) {
 
 const scalar = (value: number) => ({ dtype: "float32", dims: [], data: Float32Array.of(value) }) as const;
 
-/** The convolution, pooled, and where its first three phases are smaller than that; itself where it is formed. */
-interface Convolved {
+/** The convolution, pooled; itself where it is formed. */
+interface Convolved extends Pooled {
   readonly y?: Value;
-  readonly p: Value;
-  readonly lower: readonly [Value, Value, Value];
 }
 
-/** The convolution as a whole. largest − phase comes in one pass, from a one-hot 2x2 convolution and its step. */
+/** The convolution as a whole. */
 function whole(layout: Layout, x: Value, weights: Value): Convolved {
   const y = layout.conv(x, weights, { kernel: [3, 3], pads: [1, 1, 1, 1] });
-  const p = layout.maxPool(y);
-  const lower = (a: number, b: number): Value => {
-    const taps = [0, 1].map((i) => [0, 1].map((j) => (i === a && j === b ? -1 : 0)));
-    return layout.spread(y, taps, { strides: [2, 2], sum: p, step: true });
-  };
-  return { y, p, lower: [lower(0, 0), lower(0, 1), lower(1, 0)] };
+  return { y, ...pooled(layout, y) };
 }
 
 /** The phases by convolutions of stride 2, for even sizes: pays where the whole is not needed besides. */
@@ -196,14 +186,4 @@ function strided(g: Builder, layout: Layout, x: Value, weights: Value): Convolve
   const p = g.Max(g.Max(y00, y01), g.Max(y10, y11));
   const lower = (y: Value): Value => layout.spread(y, [[-1]], { sum: p, step: true });
   return { p, lower: [lower(y00), lower(y01), lower(y10)] };
-}
-
-/** A blocked image with zeros below and to the right, in the size of `like`. */
-function padTo(g: Builder, { block }: Layout, x: Value, like: Value): Value {
-  const [n, c, h, w] = x.shape as readonly number[] as [number, number, number, number];
-  const [, , height, width] = like.shape as readonly number[] as [number, number, number, number];
-  if (h === height && w === width) return x;
-  const view = g.Reshape(x, g.ints([n * (c / block), h, w, block]));
-  const padded = g.Pad(view, g.ints([0, 0, 0, 0, 0, height - h, width - w, 0]));
-  return g.Reshape(padded, g.ints(like.shape as readonly number[]));
 }

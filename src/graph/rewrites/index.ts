@@ -3,6 +3,10 @@ import type { Graph } from "../graph.ts";
 import { shareCommon, simplify } from "../simplify.ts";
 import { blockedBlocks } from "./block.ts";
 import { blockedConvs } from "./blocked-conv.ts";
+import { blockedElementwise } from "./blocked-elementwise.ts";
+import { blockedNorms } from "./blocked-norm.ts";
+import { blockedPools } from "./blocked-pool.ts";
+import { blockedWeightGradients } from "./blocked-weight-gradient.ts";
 import { cancelReorders } from "./cancel-reorders.ts";
 
 /** What a machine was found to have. */
@@ -34,8 +38,15 @@ export function probeResult(dims: readonly number[] | null): Probe {
  */
 export function rewriteFor(provider: string, { block }: Probe): (graph: Graph) => Graph {
   if (provider !== "cpu" || block === null) return simplify;
-  return (graph) => {
-    const blocks = blockedBlocks(simplify(graph), block);
-    return shareCommon(cancelReorders(blockedConvs(blocks, block)));
-  };
+  // Whole blocks first, then what is left of them one by one, then what lies between.
+  const rules = [
+    blockedBlocks,
+    blockedWeightGradients,
+    blockedConvs,
+    blockedNorms,
+    blockedPools,
+    blockedElementwise,
+    cancelReorders,
+  ];
+  return (graph) => shareCommon(rules.reduce((now, rule) => rule(now, block), simplify(graph)));
 }
