@@ -30,11 +30,13 @@ export async function load(
   name: DatasetName,
   model: string,
   views: readonly ViewKind[] = [],
+  /** Of CIFAR-FS the first so many pictures of each class. */
+  most = views.length > 0 ? cifarImagesWithViews : undefined,
 ): Promise<Loaded> {
   const { classes } = await listClasses(await folderOf(name));
   const some =
-    name === "CIFAR-FS test" && views.length > 0
-      ? classes.map(({ label, images }) => ({ label, images: images.slice(0, cifarImagesWithViews) }))
+    name === "CIFAR-FS test"
+      ? classes.map(({ label, images }) => ({ label, images: images.slice(0, most) }))
       : classes;
   const mirror = process.env.PROTOLINE_MIRROR ?? join(shared, "models");
   const encoder = await openEncoder(model, { sources: { cache: join(cache, "models"), mirror } });

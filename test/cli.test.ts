@@ -173,6 +173,23 @@ describe("protoline, from folder to answer", () => {
     expect((await measure()).results).toEqual(first.results);
   });
 
+  it("warns that a transductive evaluation is no figure for serving", async () => {
+    const args = [
+      ...["evaluate", "parts", "--way", "2", "--shot", "2"],
+      ...["--queries", "3", "--episodes", "4", "--json"],
+    ];
+    const { code, out, err } = await run(...args, "--transductive", "bd-cspn", "--unbalanced");
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /sees all pictures.*at once.*as frequent as each other.*must not be compared.*never available/,
+    );
+    expect(JSON.parse(out)).toMatchObject({ transductive: "bd-cspn", unbalanced: true });
+    const plain = await run(...args);
+    expect(plain.err).not.toMatch(/transductive/);
+    expect(JSON.parse(plain.out)).not.toHaveProperty("transductive");
+    expect((await run(...args, "--transductive", "alpha-tim")).err).not.toMatch(/as frequent/);
+  });
+
   it("keeps models and keys: list, info, create, list, revoke", async () => {
     const models = await json<{ name: string; place: string | null }[]>("models", "list");
     expect(models[0]).toMatchObject({ name: "scattering", place: "built in" });

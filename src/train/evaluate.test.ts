@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createRng, type Embeddings, take } from "../core/index.ts";
 import { planEpisodes } from "../data/index.ts";
-import { type DecisionSpec, defaultPriors, fitDecision } from "../fewshot/index.ts";
+import { type DecisionSpec, defaultPriors, fitDecision, transductiveNames } from "../fewshot/index.ts";
 import type { EmbeddedDataset } from "./embed.ts";
 import { type EvaluateOptions, evaluate } from "./evaluate.ts";
 
@@ -137,6 +137,38 @@ describe("evaluate", () => {
     }
     // Neighbours are confused, the ends of the line are not.
     expect(confusion[0]![1]!).toBeGreaterThan(confusion[0]![3]!);
+  });
+
+  it("lets a transductive method answer, and keeps what the decision says of unknown", async () => {
+    // In directions of their own, as these methods look at embeddings of length 1.
+    const means = [
+      [8, 0, 0],
+      [0, 8, 0],
+      [0, 0, 8],
+      [-5, -5, -5],
+    ];
+    const options = { ...base, dataset: gaussians(means, 60, 3), way: 3, shots: [2], episodes: 6 };
+    const plain = (await evaluate(options)).results[0]!;
+    for (const transductive of transductiveNames) {
+      const row = (await evaluate({ ...options, transductive })).results[0]!;
+      expect(row.mean, transductive).toBeGreaterThan(0.95);
+      expect(row.falseRejectRate).toBe(plain.falseRejectRate);
+      expect(row.ece).not.toBe(plain.ece);
+    }
+  });
+
+  it("asks about unequally many of each class, as many in all", async () => {
+    const { results } = await evaluate({ ...base, unbalanced: true, episodes: 1, way: 4 });
+    const asked = results[0]!.perClass.map(({ queries }) => queries);
+    expect(asked.reduce((a, b) => a + b)).toBe(40);
+    expect(new Set(asked).size).toBeGreaterThan(1);
+  });
+
+  it("refuses unknown classes where they have no meaning", async () => {
+    for (const options of [{ transductive: "pt-map" }, { unbalanced: true }] as const)
+      await expect(evaluate({ ...base, ...options, openSet: 1 })).rejects.toMatchObject({
+        code: "INVALID_ARGUMENT",
+      });
   });
 
   it("has a row for each shot, and no open-set numbers where none were asked", async () => {

@@ -20,9 +20,12 @@ import {
   oscr,
   type ReliabilityBin,
   reliability,
+  type TransductiveName,
+  transduce,
   type ViewKind,
 } from "../fewshot/index.ts";
 import type { EmbeddedDataset } from "./embed.ts";
+import { planUnbalanced } from "./unbalanced.ts";
 
 export interface EvaluateOptions {
   readonly dataset: EmbeddedDataset;
@@ -41,6 +44,17 @@ export interface EvaluateOptions {
   readonly seed?: number;
   /** Unknown classes an episode beside the known. Default 0. */
   readonly openSet?: number;
+  /**
+   * Answers all queries of an episode at once, in place of the decision: label and confidence are its own, and whether a
+   * query is unknown stays the decision's to say. It sees pictures as they are, without views. Its figures are not to be
+   * compared with those of a decision, which sees one query at a time. Not with `openSet`. Default: none.
+   */
+  readonly transductive?: TransductiveName;
+  /**
+   * Query pictures of the classes in shares from a Dirichlet distribution with α = 2 (Veilleux et al. 2021,
+   * arXiv:2110.03690), way × `queries` of them as ever; not with `openSet`. Default false: `queries` of each class.
+   */
+  readonly unbalanced?: boolean;
   /** The photograph, part or serial number of a picture: those of one are kept on one side of an episode. Default: none. */
   readonly groups?: (origin: string) => string;
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
@@ -108,12 +122,16 @@ export async function evaluate({
   episodes = 1000,
   seed = 1,
   openSet = 0,
+  transductive,
+  unbalanced = false,
   groups,
   onProgress,
 }: EvaluateOptions): Promise<Evaluation> {
   if (!Number.isInteger(episodes) || episodes < 1)
     throw invalid("a whole number of episodes, at least 1", String(episodes));
   if (!Number.isInteger(seed)) throw invalid("a whole number as seed", String(seed));
+  if (openSet > 0 && (transductive !== undefined || unbalanced))
+    throw invalid("no unknown classes beside a transductive method or unbalanced queries", String(openSet));
   if (shots.length === 0) throw invalid("at least one number of shots", "none");
 
   const labels = dataset.classes.flatMap(({ label, origins }) => origins.map(() => label));
@@ -121,9 +139,8 @@ export async function evaluate({
   const classes = episodeClasses(labels, photographs);
   const supportViews = viewReader(dataset, decision.views.support);
   const queryViews = viewReader(dataset, decision.views.query);
-  const plans = shots.map((shot) =>
-    planEpisodes(classes, { way, shot, query: queries, open: openSet }, seed),
-  );
+  const plan = unbalanced ? planUnbalanced : planEpisodes;
+  const plans = shots.map((shot) => plan(classes, { way, shot, query: queries, open: openSet }, seed));
 
   const ask = ({ supportSet, querySet, unknownSet }: Episode): Asked => {
     const views = supportSet.rows.map(supportViews);
@@ -149,9 +166,35 @@ export async function evaluate({
           unknown: decided.kind === "unknown",
         };
       });
+    const known = answer(querySet);
     const shown = new Set(photographs && supportSet.rows.map((picture) => photographs[picture]!));
     const shared = querySet.rows.filter((picture) => photographs && shown.has(photographs[picture]!)).length;
-    return { known: answer(querySet), unknown: answer(unknownSet), shared };
+    return {
+      known: transductive === undefined ? known : together(transductive, known, supportSet, querySet),
+      unknown: answer(unknownSet),
+      shared,
+    };
+  };
+
+  /** The answers with label and confidence by a transductive method. */
+  const together = (
+    name: TransductiveName,
+    answers: readonly Answer[],
+    support: EpisodeSet,
+    asked: EpisodeSet,
+  ): Answer[] => {
+    const labels = [...new Set(support.labels)];
+    const scores = transduce(name, {
+      support: stack(support.rows.map((picture) => supportViews(picture)[0]!)),
+      labels: support.labels.map((label) => labels.indexOf(label)),
+      way: labels.length,
+      queries: stack(asked.rows.map((picture) => queryViews(picture)[0]!)),
+    });
+    return answers.map((one, i) => {
+      const confidence = Math.max(...scores[i]!);
+      const label = labels[scores[i]!.indexOf(confidence)]!;
+      return { ...one, label, confidence, correct: label === one.truth };
+    });
   };
 
   const results: EvaluationRow[] = [];

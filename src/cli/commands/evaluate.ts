@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { quote } from "../../core/index.ts";
-import type { DecisionSpec, OpenSetSpec, ViewKind } from "../../fewshot/index.ts";
+import type { DecisionSpec, OpenSetSpec, TransductiveName, ViewKind } from "../../fewshot/index.ts";
 import type { Encoder } from "../../models/index.ts";
 import type { EmbedResult, EvaluationRow } from "../../train/index.ts";
 import { action, type Context, examples } from "../context.ts";
@@ -24,6 +24,8 @@ interface EvaluateFlags {
   readonly views?: readonly ViewKind[];
   readonly frameViews?: readonly ViewKind[];
   readonly apart?: RegExp;
+  readonly transductive?: TransductiveName;
+  readonly unbalanced?: boolean;
   /** False with --no-cache. */
   readonly cache: boolean;
 }
@@ -71,6 +73,13 @@ export function evaluate(program: Command): void {
       "pictures whose paths match alike are never shown and asked in one task",
       parsePattern,
     )
+    .addOption(
+      new Option(
+        "--transductive <name>",
+        "answer all pictures of a task at once: for comparison with papers alone",
+      ).choices(["bd-cspn", "laplacian-shot", "alpha-tim", "pt-map"] satisfies TransductiveName[]),
+    )
+    .option("--unbalanced", "ask about unequally many pictures of each class (Dirichlet, α = 2)")
     .option("--no-cache", "keep no embeddings for the next evaluation")
     .addHelpText(
       "after",
@@ -93,6 +102,7 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
   // Names first: a slip in them shall not cost the minutes of embedding.
   const transform = flags.transform === undefined ? undefined : train.parseTransform(flags.transform);
   const head = flags.head === undefined ? undefined : train.parseHead(flags.head);
+  if (flags.transductive) context.warn(transductiveWarning(flags.transductive));
   const { classes, empty, skipped } = await listClasses(path);
   for (const { path: file, reason } of skipped) context.note(`skipped ${quote(file, 200)}: ${reason}`);
   for (const label of empty)
@@ -120,6 +130,8 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
         episodes: flags.episodes,
         seed: flags.seed,
         openSet: flags.openSet ?? 0,
+        unbalanced: flags.unbalanced ?? false,
+        ...(flags.transductive && { transductive: flags.transductive }),
         ...(flags.apart && { groups: groupBy(flags.apart) }),
         onProgress: ({ done }) => progress.update(done),
       })
@@ -130,6 +142,14 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
     await encoder.close();
   }
 }
+
+const transductiveWarning = (name: TransductiveName): string =>
+  [
+    `${name} is transductive: it sees all pictures that a task asks about at once`,
+    ...(name === "alpha-tim" ? [] : [" and assumes that classes are as frequent as each other among them"]),
+    ". Its accuracy must not be compared with a decision's, which sees one frame at a time. It is never available in",
+    " recognition or serving.",
+  ].join("");
 
 function decisionOf(
   { manifest: { decision } }: Encoder,
@@ -187,7 +207,7 @@ function report(
   decision: DecisionSpec,
   { classes, rejected }: EmbedResult,
   results: readonly EvaluationRow[],
-  { openSet, seed }: EvaluateFlags,
+  { openSet, seed, transductive, unbalanced }: EvaluateFlags,
   ms: number,
 ): void {
   const { name } = encoder.manifest;
@@ -195,7 +215,8 @@ function report(
   if (json) {
     const { modelHash } = encoder;
     const about = { data: path, classes: classes.length, pictures, model: name, modelHash, decision, seed };
-    print(JSON.stringify({ ...about, results, rejected, ms }));
+    const unusual = { ...(transductive && { transductive }), ...(unbalanced && { unbalanced }) };
+    print(JSON.stringify({ ...about, ...unusual, results, rejected, ms }));
     return;
   }
   const open = openSet !== undefined;

@@ -70,13 +70,14 @@ export function sinkhorn(kernel: Float64Array[]): Float64Array[] {
   for (let round = 0; round < most; round++) {
     let moved = 0;
     const columns = new Float64Array(way);
-    kernel.forEach((line, i) => {
+    for (let i = 0; i < kernel.length; i++) {
+      const line = kernel[i]!;
       let sum = 0;
       for (let k = 0; k < way; k++) sum += line[k]!;
       moved = Math.max(moved, Math.abs(sum - sums[i]!));
       sums[i] = sum;
       for (let k = 0; k < way; k++) columns[k]! += line[k]! /= sum;
-    });
+    }
     for (const line of kernel) for (let k = 0; k < way; k++) line[k]! *= share / columns[k]!;
     if (moved <= tolerance) break;
   }
