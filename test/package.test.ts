@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRng } from "../src/core/index.ts";
+import { encoderOf, readBundle } from "../src/models/index.ts";
 import { blue, green, partPicture, red } from "./support/pictures.ts";
 
 const run = promisify(execFile);
@@ -63,9 +65,16 @@ describe("the package", () => {
     expect(paths.filter((path) => /\.test\.|^src\/|^test\/|\.onnx$|\.jpe?g$/.test(path))).toEqual([]);
   });
 
-  it("runs the first example of the README in an empty project, with types", async () => {
-    const example = await readFile(join(root, "examples/enroll-and-recognize.ts"), "utf8");
-    await writeFile(join(project, "example.ts"), example);
+  it("has examples whose types an empty project can check, and which both READMEs quote", async () => {
+    const names = await readdir(join(root, "examples"));
+    for (const name of names) {
+      const example = await readFile(join(root, "examples", name), "utf8");
+      await writeFile(join(project, name), example);
+      for (const readme of ["README.md", "README.zh-CN.md"])
+        expect(await readFile(join(root, readme), "utf8")).toContain(
+          example.slice(example.indexOf("import")).trim(),
+        );
+    }
     await writeFile(
       join(project, "tsconfig.json"),
       JSON.stringify({
@@ -75,21 +84,44 @@ describe("the package", () => {
           target: "es2023",
           types: ["node"],
         },
-        files: ["example.ts"],
+        files: names,
       }),
     );
     await run(join(root, "node_modules/.bin/tsc"), ["-p", "."], { cwd: project }).catch(({ stdout }) => {
       throw new Error(stdout);
     });
+  }, 180_000);
+
+  const runExample = async (name: string, ...args: string[]): Promise<string> => {
     // Without a mirror or cache: what a fresh machine has.
     const env = { ...process.env, PROTOLINE_MIRROR: "", PROTOLINE_CACHE: join(project, "cache") };
-    const { stdout } = await run("node", ["example.js", "parts", "frames"], { cwd: project, env });
+    return (await run("node", [`${name}.js`, ...args], { cwd: project, env })).stdout;
+  };
+
+  it("enrolls and recognizes as the first example does", async () => {
+    const stdout = await runExample("enroll-and-recognize", "parts", "frames");
     expect(stdout).toMatch(/a\.jpg known red bar/);
     expect(stdout).toMatch(/b\.jpg (unknown|ambiguous|known)/);
-    expect(await readFile(join(root, "README.md"), "utf8")).toContain(
-      example.slice(example.indexOf("import")).trim(),
-    );
   });
+
+  it("trains, saves and evaluates as the second example does, on a folder of pictures", async () => {
+    const rng = createRng(5);
+    const names = Array.from({ length: 25 }, (_, i) => `part ${i}`);
+    for (const label of names) {
+      const colour = [rng.int(256), rng.int(256), rng.int(256)] as const;
+      await mkdir(join(project, "pictures", label), { recursive: true });
+      for (let seed = 1; seed <= 20; seed++)
+        await writeFile(join(project, "pictures", label, `${seed}.jpg`), await partPicture(colour, seed, 24));
+    }
+    await mkdir(join(project, "pictures/splits"));
+    await writeFile(join(project, "pictures/splits/train.txt"), names.slice(0, 20).join("\n"));
+    await writeFile(join(project, "pictures/splits/test.txt"), names.slice(20).join("\n"));
+    const stdout = await runExample("train-and-evaluate", "folder", "pictures", "2");
+    expect(stdout).toMatch(/^5-way 1-shot: \d+\.\d ± \d+\.\d %\n5-way 5-shot: /);
+    const encoder = await encoderOf(await readBundle(join(project, "bundle")));
+    expect(encoder.manifest).toMatchObject({ name: "folder-example", embeddingDim: 1600 });
+    await encoder.close();
+  }, 180_000);
 
   it("has every subpath that it exports", async () => {
     const { exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {

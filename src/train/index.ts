@@ -11,6 +11,7 @@ export {
   embedDataset,
 } from "./embed.ts";
 export { type EmbedPixelsOptions, embedPixels } from "./embed-pixels.ts";
+export { type EmbedSplitOptions, embedSplit } from "./embed-split.ts";
 export { type EvaluateOptions, type Evaluation, type EvaluationRow, evaluate } from "./evaluate.ts";
 export { type ExportOptions, exportBundle, withBaseMean } from "./export.ts";
 export {

@@ -1,0 +1,41 @@
+export {
+  type Dataset,
+  type DatasetSplit,
+  findDataset,
+  type LoadOptions,
+  loadDataset,
+  type PixelSet,
+} from "./data/index.ts";
+export {
+  type Bundle,
+  type Encoder,
+  encoderOf,
+  type Provenance,
+  readBundle,
+  writeBundle,
+} from "./models/index.ts";
+export type { Provider } from "./runtime/index.ts";
+export {
+  type EmbeddedDataset,
+  type EmbedPixelsOptions,
+  type EmbedSplitOptions,
+  type EpisodeScores,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationRow,
+  type ExportOptions,
+  embedPixels,
+  embedSplit,
+  evaluate,
+  exportBundle,
+  parseTrainConfig,
+  type TrainConfig,
+  type TrainOptions,
+  type TrainProgress,
+  type TrainResult,
+  testEpisodes,
+  train,
+  type Validated,
+  type ValidatorOptions,
+  withBaseMean,
+} from "./train/index.ts";
