@@ -1,6 +1,7 @@
 import { type Builder, createBuilder, type Value } from "../builder.ts";
 import { swapAndFlip } from "../conv-gradients.ts";
 import type { Graph, Node } from "../graph.ts";
+import { chunksOf } from "./chunks.ts";
 import { patchAlgebra } from "./first-layer.ts";
 import { createLayout, type Layout, step } from "./layout.ts";
 import { type Index, indexOf, substitute } from "./match.ts";
@@ -55,9 +56,9 @@ function matchBlock(index: Index, pool: Node): Block | undefined {
 }
 
 /**
- * R0 to R5 for a block of a Conv-4: all of it in the runtime's blocked layout (R0), batch norm after pooling (R1),
+ * R0 to R6 for a block of a Conv-4: all of it in the runtime's blocked layout (R0), batch norm after pooling (R1),
  * pooling without indices (R2), batch norm's gradient as one affine pass (R3), weight gradients as products of planes
- * (R4), the first layer by algebra (R5).
+ * (R4), the first layer by algebra (R5), a part of the images at a time (R6).
  *
  * Condition: a 3x3 same convolution without bias, batch norm in training, ReLU and 2x2 max-pooling in a row, of known
  * size, with gradients, and nobody else reading between; output channels a multiple of the block, input channels too,
@@ -102,53 +103,60 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
     ];
     const epsilon = Number(norm.attributes.epsilon?.value ?? 1e-5);
     const momentum = Number(norm.attributes.momentum?.value ?? 0.9);
-    const x = first ? image : layout.toBlocked(image);
+    const { split, join } = chunksOf(g, n);
+    const xs = split(first ? image : layout.toBlocked(image));
+    /** The sum over the chunks. */
+    const over = (parts: readonly Value[]): Value => parts.reduce((a, b) => g.Add(a, b));
 
     const sign = g.Where(g.Less(gamma, 0), g.constant(scalar(-1)), g.constant(scalar(1)));
     const column = (v: Value): Value => g.Reshape(v, g.ints([outer, 1, 1, 1]));
     const signed = layout.weights(g.Mul(w, column(sign)));
     const even = height % 2 === 0 && width % 2 === 0;
-    const algebra = first && even ? patchAlgebra(g, layout, x, w) : undefined;
-    const { y, p, lower } = algebra ? strided(g, layout, x, signed) : whole(layout, x, signed);
+    const algebra = first && even ? patchAlgebra(g, layout, xs, w) : undefined;
+    const convolved = xs.map((x) => (algebra ? strided(g, layout, x, signed) : whole(layout, x, signed)));
 
     const count = n * height * width;
     const { mu, spread } = algebra
       ? { mu: g.Mul(sign, algebra.mean), spread: algebra.variance }
-      : momentsOf(g, layout, y!, count);
+      : momentsOf(g, count, (squares) => over(convolved.map(({ y }) => layout.total(y!, squares))));
     const inverse = g.Reciprocal(g.Sqrt(g.Add(spread, epsilon)));
     const k = g.Mul(g.Abs(gamma), inverse);
-    const q = layout.affine(p, k, g.Sub(beta, g.Mul(k, mu)), { relu: true });
-    replace(pool.outputs[0]!, layout.toPlain(q));
+    const offset = g.Sub(beta, g.Mul(k, mu));
+    const qs = convolved.map(({ p }) => layout.affine(p, k, offset, { relu: true }));
+    replace(pool.outputs[0]!, layout.toPlain(join(qs)));
     const running = (before: Value, value: Value): Value =>
       g.Add(g.Mul(before, momentum), g.Mul(value, 1 - momentum));
     replace(norm.outputs[1]!, running(mean, g.Mul(sign, mu)));
     replace(norm.outputs[2]!, running(variance, spread));
 
     // With y the signed convolution: dy/k = U + c1·y + c0, where U is the unpooled gradient.
-    const d = g.Mul(layout.toBlocked(g.value(match.dy)), step(g, q));
-    const db = layout.total(d);
+    const ds = split(layout.toBlocked(g.value(match.dy))).map((dy, i) => g.Mul(dy, step(g, qs[i]!)));
+    const db = over(ds.map((d) => layout.total(d)));
     replace(match.dbeta, db);
-    const unpooled = spreadGradient(g, d, lower);
+    const spreads = ds.map((d, i) => spreadGradient(g, d, convolved[i]!.lower));
     if (algebra) {
-      const { dw, slope } = algebra.gradients({ spread: unpooled, db, sign, inverse, k });
+      const { dw, slope } = algebra.gradients({ spreads, db, sign, inverse, k });
       replace(match.dgamma, g.Mul(sign, slope));
       replace(match.dw, dw);
       return;
     }
-    const slope = g.Mul(inverse, g.Sub(layout.total(g.Mul(d, p)), g.Mul(mu, db)));
+    const along = over(ds.map((d, i) => layout.total(g.Mul(d, convolved[i]!.p))));
+    const slope = g.Mul(inverse, g.Sub(along, g.Mul(mu, db)));
     replace(match.dgamma, g.Mul(sign, slope));
     const c1 = g.Mul(g.Mul(inverse, slope), -1 / count);
     const c0 = g.Sub(g.Mul(db, -1 / count), g.Mul(c1, mu));
-    const dy = layout.affine(y!, c1, c0, {
-      sum: padTo(g, layout, interleave(g, layout, unpooled.phases), y!),
+    const dys = convolved.map(({ y }, i) => {
+      const sum = padTo(g, layout, interleave(g, layout, spreads[i]!.phases), y!);
+      return layout.affine(y!, c1, c0, { sum });
     });
 
     const scale = column(g.Mul(sign, k));
     const gradient = first ? patchesWeightGradient : blockedWeightGradient;
-    replace(match.dw, g.Mul(gradient(g, layout, x, dy), scale));
+    replace(match.dw, g.Mul(over(dys.map((dy, i) => gradient(g, layout, xs[i]!, dy))), scale));
     if (match.dx !== undefined) {
       const back = layout.weights(swapAndFlip(g, g.Mul(w, scale)));
-      replace(match.dx, layout.toPlain(layout.conv(dy, back, { kernel: [3, 3], pads: [1, 1, 1, 1] })));
+      const dxs = dys.map((dy) => layout.conv(dy, back, { kernel: [3, 3], pads: [1, 1, 1, 1] }));
+      replace(match.dx, layout.toPlain(join(dxs)));
     }
   });
   const outputs = Object.fromEntries(graph.outputs.map(({ name }) => [name, g.value(name)]));
@@ -159,9 +167,9 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
 }
 
 /** Mean and variance from the sums of y and of y². */
-function momentsOf(g: Builder, layout: Layout, y: Value, count: number) {
-  const mu = g.Mul(layout.total(y), 1 / count);
-  const square = g.Mul(layout.total(y, true), 1 / count);
+function momentsOf(g: Builder, count: number, total: (squares: boolean) => Value) {
+  const mu = g.Mul(total(false), 1 / count);
+  const square = g.Mul(total(true), 1 / count);
   return { mu, spread: g.Max(g.Sub(square, g.Mul(mu, mu)), 0) };
 }
 

@@ -8,7 +8,7 @@ export interface PatchAlgebra {
   readonly mean: Value;
   readonly variance: Value;
   /** ∂W for dy = scale·(U + slopes through mean and variance): see the formula there. */
-  gradients(parts: { spread: Spread; db: Value; sign: Value; inverse: Value; k: Value }): {
+  gradients(parts: { spreads: readonly Spread[]; db: Value; sign: Value; inverse: Value; k: Value }): {
     readonly dw: Value;
     /** ∂loss/∂|gamma|, `[O]`. */
     readonly slope: Value;
@@ -24,19 +24,23 @@ export interface PatchAlgebra {
  * Condition: 3x3 weights on 1 to 3 channels, even sizes, no gradient to the image, images roughly standardised.
  * (Folding batch norm into the weights as well would break exact ties.)
  */
-export function patchAlgebra(g: Builder, { block, view }: Layout, x: Value, w: Value): PatchAlgebra {
-  const [n, inner, height, width] = x.shape as readonly number[] as [number, number, number, number];
+export function patchAlgebra(
+  g: Builder,
+  { block, view }: Layout,
+  xs: readonly Value[],
+  w: Value,
+): PatchAlgebra {
+  const [each, inner, height, width] = xs[0]!.shape as readonly number[] as [number, number, number, number];
   const outer = Number(w.shape[0]);
   const fan = inner * 9;
   const size = inner * 16;
   const windows = (height * width) / 4;
-  const count = n * height * width;
+  const count = xs.length * each * height * width;
 
   const hot = Float32Array.from({ length: size * size }, (_, i) => Number(Math.floor(i / size) === i % size));
   const pick = g.constant({ dtype: "float32", dims: [size, inner, 4, 4], data: hot });
-  const patches = g.Reshape(
-    g.Conv(x, pick, { strides: [2, 2], pads: [1, 1, 1, 1] }),
-    g.ints([n, 1, size, windows]),
+  const patches = xs.map((x) =>
+    g.Reshape(g.Conv(x, pick, { strides: [2, 2], pads: [1, 1, 1, 1] }), g.ints([each, 1, size, windows])),
   );
   /** Which rows of P are the 3x3 patch of phase (a, b). */
   const rowsOf = ([a, b]: readonly [number, number]): Value =>
@@ -56,8 +60,11 @@ export function patchAlgebra(g: Builder, { block, view }: Layout, x: Value, w: V
   const overImages = (v: Value): Value => g.ReduceSum(v, g.ints([0, 1]), { keepdims: 0 });
 
   const flat = g.Reshape(w, g.ints([outer, fan]));
-  const wholeSums = g.Reshape(overImages(g.ReduceSum(patches, g.ints([3]))), g.ints([size]));
-  const wholeGram = overImages(g.MatMul(patches, g.Transpose(patches, { perm: [0, 1, 3, 2] })));
+  const wholeSums = g.Reshape(
+    sum(patches.map((p) => overImages(g.ReduceSum(p, g.ints([3]))))),
+    g.ints([size]),
+  );
+  const wholeGram = sum(patches.map((p) => overImages(g.MatMul(p, g.Transpose(p, { perm: [0, 1, 3, 2] })))));
   const sums = g.Reshape(sum(phases.map((phase) => g.Gather(wholeSums, rowsOf(phase)))), g.ints([1, fan]));
   const gram = sum(
     phases.map((phase) => g.Gather(g.Gather(wholeGram, rowsOf(phase)), rowsOf(phase), { axis: 1 })),
@@ -72,16 +79,18 @@ export function patchAlgebra(g: Builder, { block, view }: Layout, x: Value, w: V
   return {
     mean,
     variance,
-    gradients({ spread, db, sign, inverse, k }) {
-      /** Σ over images of P times a tensor of the pooled size: `[O, 16·I]`. */
-      const against = (v: Value): Value => {
-        const product = g.ReduceSum(g.MatMul(patches, view(v)), g.ints([0]), { keepdims: 0 });
+    gradients({ spreads, db, sign, inverse, k }) {
+      /** Σ over images of P times a tensor of the pooled size, a chunk each: `[O, 16·I]`. */
+      const against = (vs: readonly Value[]): Value => {
+        const product = sum(
+          patches.map((p, i) => g.ReduceSum(g.MatMul(p, view(vs[i]!)), g.ints([0]), { keepdims: 0 })),
+        );
         return g.Reshape(g.Transpose(product, { perm: [0, 2, 1] }), g.ints([(outer / block) * block, size]));
       };
       const rows = (v: Value, phase: readonly [number, number]): Value =>
         g.Gather(v, rowsOf(phase), { axis: 1 });
       // Σ U·patch from what is left before each phase, so that the shares themselves are never formed.
-      const left = spread.left.map(against);
+      const left = phases.map((_, i) => against(spreads.map((spread) => spread.left[i]!)));
       const unpooled = sum(
         phases.map((phase, i) => {
           const before = phases[i - 1];

@@ -8,6 +8,7 @@ import { blockedNorms } from "./blocked-norm.ts";
 import { blockedPools } from "./blocked-pool.ts";
 import { blockedWeightGradients } from "./blocked-weight-gradient.ts";
 import { cancelReorders } from "./cancel-reorders.ts";
+import { cancelChunks } from "./chunks.ts";
 
 /** What a machine was found to have. */
 export interface Probe {
@@ -47,6 +48,7 @@ export function rewriteFor(provider: string, { block }: Probe): (graph: Graph) =
     blockedPools,
     blockedElementwise,
     cancelReorders,
+    cancelChunks,
   ];
   return (graph) => shareCommon(rules.reduce((now, rule) => rule(now, block), simplify(graph)));
 }

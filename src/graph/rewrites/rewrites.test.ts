@@ -47,6 +47,8 @@ const images: Record<string, (rng: Rng, i: number) => number> = {
 
 const way = 3;
 const episodes: EpisodeShape[] = [
+  // 102 images are two chunks of 51.
+  { way, shot: 2, query: 32, size: 16, channels: 1 },
   { way, shot: 2, query: 2, size: 16, channels: 1 },
   { way, shot: 1, query: 2, size: 22, channels: 3 },
   { way, shot: 1, query: 1, size: 19, channels: 3 },
@@ -59,8 +61,8 @@ describe.skipIf(found.block === null)(
   () => {
     const rewrite = rewriteFor("cpu", found);
     for (const episode of episodes)
-      it.each(Object.keys(images))(
-        `computes what the portable one does, ${episode.size} px, %s`,
+      it.each(Object.keys(images).slice(0, episode.query > 2 ? 1 : 3))(
+        `computes what the portable one does, ${episode.way * (episode.shot + episode.query)} images of ${episode.size} px, %s`,
         async (kind) => {
           const { graph, start } = conv4Step(episode, { width: 16, shown: true });
           const fast = rewrite(graph);
@@ -184,7 +186,7 @@ describe.skipIf(found.block === null)("a residual network (skipped without the b
         if (name.endsWith("/gamma"))
           feeds[name] = tensor(
             "float32",
-            Array.from(feeds[name]!.data, () => rng.normal()),
+            Float32Array.from({ length: feeds[name]!.data.length }, rng.normal),
           );
       const exact = evaluate(graph, feeds);
       const [portable, rewritten] = [await run(graph, feeds), await run(fast, feeds)];
