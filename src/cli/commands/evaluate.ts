@@ -1,16 +1,20 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { quote } from "../../core/index.ts";
+import type { DatasetSplit } from "../../data/index.ts";
 import type { DecisionSpec, OpenSetSpec, TransductiveName, ViewKind } from "../../fewshot/index.ts";
 import type { Encoder } from "../../models/index.ts";
 import type { EmbedResult, EvaluationRow } from "../../train/index.ts";
 import { action, type Context, examples } from "../context.ts";
+import { type EvaluationData, findEvaluationData } from "../evaluation-data.ts";
 import { partlyDone } from "../exit.ts";
 import { integer, integerList, parsePattern, parseViews, positiveInteger, share } from "../parse.ts";
 import { chooseModel, openModel, sources } from "../resources.ts";
 import { oneLine, percent, plural, seconds, table } from "../text.ts";
 
 interface EvaluateFlags {
+  readonly split?: DatasetSplit;
+  readonly data?: string;
   readonly way: number;
   readonly shot: readonly number[];
   readonly queries: number;
@@ -36,7 +40,14 @@ export function evaluate(program: Command): void {
     .description(
       "measure a model and a decision on a data set of your own, by many small tasks drawn from it",
     )
-    .argument("<data>", "a folder that holds a folder for each class")
+    .argument("<data>", "a folder that holds a folder for each class, or the name of a data set (data list)")
+    .addOption(
+      new Option(
+        "--split <name>",
+        "its pictures in that list alone (default: all; test of a data set by name)",
+      ).choices(["train", "val", "trainval", "test", "all"]),
+    )
+    .option("--data <folder>", "where data sets lie, each in a folder of its name (default: PROTOLINE_DATA)")
     .option("--way <n>", "classes a task", positiveInteger, 5)
     .addOption(
       new Option("--shot <list>", "pictures shown of each class, one row of results each")
@@ -90,6 +101,10 @@ export function evaluate(program: Command): void {
           "protoline evaluate data/ --head prototype --transform l2 --json",
           "the plain baseline, for a script",
         ],
+        [
+          "protoline evaluate omniglot --model runs/omniglot-conv4-60w1s/bundle",
+          "classes that the training never saw",
+        ],
         ['protoline evaluate data/ --apart "IMG_\\d+"', "crops of one photograph stay on one side"],
       )}\n\n--json prints one object; its results hold a row for each shot: way, shot, episodes, mean, ci95 (fractions of 1), and\nwith --open-set auroc, fpr95, oscr. The interval is 1.96·s/√episodes.`,
     )
@@ -98,12 +113,12 @@ export function evaluate(program: Command): void {
 
 async function run(context: Context, [path]: [string], flags: EvaluateFlags): Promise<number> {
   const train = await import("../../train/index.ts");
-  const { listClasses } = await import("../../data/index.ts");
   // Names first: a slip in them shall not cost the minutes of embedding.
   const transform = flags.transform === undefined ? undefined : train.parseTransform(flags.transform);
   const head = flags.head === undefined ? undefined : train.parseHead(flags.head);
   if (flags.transductive) context.warn(transductiveWarning(flags.transductive));
-  const { classes, empty, skipped } = await listClasses(path);
+  const data = await findEvaluationData(path, flags.split, flags.data);
+  const { empty, skipped } = data.kind === "pictures" ? data : { empty: [], skipped: [] };
   for (const { path: file, reason } of skipped) context.note(`skipped ${quote(file, 200)}: ${reason}`);
   for (const label of empty)
     context.warn(`class ${quote(label)} has no images and is left out [CLASS_EMPTY]`);
@@ -113,7 +128,7 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
   const encoder = await openModel(context, model);
   try {
     const decision = decisionOf(encoder, flags, transform, head);
-    const dataset = await embed(context, encoder, classes, decision, flags.cache);
+    const dataset = await embed(context, encoder, data, decision, flags.cache);
     for (const { origin, code, message } of dataset.rejected)
       context.warn(`${quote(origin, 200)} is left out: ${message} [${code}]`);
     const started = performance.now();
@@ -136,7 +151,8 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
         onProgress: ({ done }) => progress.update(done),
       })
       .finally(() => progress.stop());
-    report(context, path, encoder, decision, dataset, results, flags, performance.now() - started);
+    const shown = { ...flags, split: data.split };
+    report(context, path, encoder, decision, dataset, results, shown, performance.now() - started);
     return dataset.rejected.length + empty.length > 0 ? partlyDone : 0;
   } finally {
     await encoder.close();
@@ -175,11 +191,23 @@ function decisionOf(
 async function embed(
   context: Context,
   encoder: Encoder,
-  classes: readonly { readonly label: string; readonly images: readonly string[] }[],
+  data: EvaluationData,
   { views }: DecisionSpec,
   cache: boolean,
 ): Promise<EmbedResult> {
-  const { embedDataset } = await import("../../train/index.ts");
+  const { embedDataset, embedSplit } = await import("../../train/index.ts");
+  if (data.kind === "set") {
+    const { name, root, split } = data;
+    const progress = await context.progress(`${name} ${split}`, 1);
+    const embedded = await embedSplit(name, encoder, {
+      root,
+      split,
+      ...(cache && { cacheDir: join((await sources()).cache, "pixels") }),
+      onProgress: (stage, done, all) => progress.update(done, stage, all),
+    }).finally(() => progress.stop());
+    return { ...embedded, rejected: [] };
+  }
+  const { classes } = data;
   const total = classes.reduce((sum, { images }) => sum + images.length, 0);
   const progress = await context.progress("embed", total);
   return embedDataset(classes, encoder, {
@@ -207,7 +235,7 @@ function report(
   decision: DecisionSpec,
   { classes, rejected }: EmbedResult,
   results: readonly EvaluationRow[],
-  { openSet, seed, transductive, unbalanced }: EvaluateFlags,
+  { openSet, seed, split, transductive, unbalanced }: EvaluateFlags,
   ms: number,
 ): void {
   const { name } = encoder.manifest;
@@ -215,7 +243,11 @@ function report(
   if (json) {
     const { modelHash } = encoder;
     const about = { data: path, classes: classes.length, pictures, model: name, modelHash, decision, seed };
-    const unusual = { ...(transductive && { transductive }), ...(unbalanced && { unbalanced }) };
+    const unusual = {
+      ...(split && { split }),
+      ...(transductive && { transductive }),
+      ...(unbalanced && { unbalanced }),
+    };
     print(JSON.stringify({ ...about, ...unusual, results, rejected, ms }));
     return;
   }

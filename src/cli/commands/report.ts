@@ -22,9 +22,9 @@ export function report(program: Command): void {
     .addHelpText(
       "after",
       `${examples(
-        ["protoline report runs/omniglot-60w5s", "curves of a training, also of one under way"],
+        ["protoline report runs/omniglot-conv4-60w5s", "curves of a training, also of one under way"],
         ["protoline evaluate parts/ --json > eval.json", "an evaluation to report on"],
-        ["protoline report runs/omniglot-60w5s eval.json -o r.html", "both on one page"],
+        ["protoline report runs/omniglot-conv4-60w5s eval.json -o r.html", "both on one page"],
         ["protoline report before.json after.json --lang zh", "two evaluations compared, in Chinese"],
       )}\n\nThe page needs no other file, no script and no network.`,
     )

@@ -10,7 +10,7 @@ import { sources } from "../resources.ts";
 import { percent, plural, seconds } from "../text.ts";
 
 interface TrainFlags {
-  readonly data: string;
+  readonly data?: string;
   readonly out?: string;
   readonly resume?: boolean;
   readonly seed?: number;
@@ -21,7 +21,7 @@ export function train(program: Command): void {
     .command("train")
     .description("train an encoder on episodes of a data set, and keep it as a bundle")
     .argument("<config>", "JSON file that says everything: data, backbone, method, optimizer, episodes")
-    .option("--data <folder>", "where data sets lie, each in a folder of its name", "data")
+    .option("--data <folder>", "where data sets lie, each in a folder of its name (default: PROTOLINE_DATA)")
     .option("--out <folder>", "log, checkpoints and bundle (default: runs/NAME of the config)")
     .option("--resume", "go on from the last checkpoint in that folder")
     .option(
@@ -34,7 +34,7 @@ export function train(program: Command): void {
       `${examples(
         ["protoline train configs/omniglot-60w5s.json --data datasets", "a prototypical network on Omniglot"],
         ["protoline train configs/omniglot-60w5s.json --data datasets --resume", "after a power cut"],
-        ["protoline enroll parts/ --model runs/omniglot-60w5s/bundle", "what came out, at work"],
+        ["protoline enroll parts/ --model runs/omniglot-conv4-60w5s/bundle", "what came out, at work"],
       )}\n\nlog.jsonl holds a line a step (loss, accuracy, norm, rate, ms) and a line a validation. With one thread (threads: 1 in\nthe config) a run that was killed and resumed is the same to the last bit as one that was not.`,
     )
     .action(action<[string], TrainFlags>(run));
@@ -42,7 +42,7 @@ export function train(program: Command): void {
 
 async function run(context: Context, [path]: [string], flags: TrainFlags): Promise<void> {
   const room = await import("../../train/index.ts");
-  const { findDataset } = await import("../../data/index.ts");
+  const { dataSources, findDataset } = await import("../../data/index.ts");
   const { writeBundle } = await import("../../models/index.ts");
   const read = room.parseTrainConfig(await readJson(path), quote(basename(path)));
   const config: TrainConfig = {
@@ -53,9 +53,9 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
   const dataset = findDataset(config.data.dataset);
   context.note(JSON.stringify(config));
   const out = flags.out ?? join("runs", config.name);
-  const trainSet = await load(context, config, config.data.train, flags.data);
-  const validation =
-    config.data.validation && (await load(context, config, config.data.validation, flags.data));
+  const root = flags.data ?? dataSources(process.env).folder;
+  const trainSet = await load(context, config, config.data.train, root);
+  const validation = config.data.validation && (await load(context, config, config.data.validation, root));
 
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
