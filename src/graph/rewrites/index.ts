@@ -9,6 +9,8 @@ import { blockedPools } from "./blocked-pool.ts";
 import { blockedWeightGradients } from "./blocked-weight-gradient.ts";
 import { cancelReorders } from "./cancel-reorders.ts";
 import { cancelChunks } from "./chunks.ts";
+import { plainNorms } from "./plain-norm.ts";
+import { poolIndicesOnCpu } from "./pool-indices.ts";
 
 /** What a machine was found to have. */
 export interface Probe {
@@ -35,9 +37,10 @@ export function probeResult(dims: readonly number[] | null): Probe {
 
 /**
  * The rewrite that pays on an execution provider: a graph that computes the same numbers, up to rounding, in less time.
- * Where no rule fits, it is the portable graph, simplified.
+ * Where no rule fits, it is the portable graph, simplified. For WebGPU, what that provider cannot run is taken apart.
  */
 export function rewriteFor(provider: string, { block }: Probe): (graph: Graph) => Graph {
+  if (provider === "webgpu") return (graph) => shareCommon(poolIndicesOnCpu(plainNorms(simplify(graph))));
   if (provider !== "cpu" || block === null) return simplify;
   // Whole blocks first, then what is left of them one by one, then what lies between.
   const rules = [
