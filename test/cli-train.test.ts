@@ -90,6 +90,18 @@ describe("protoline train", () => {
     expect(errorOf(await run("train", "nothing.json", "--json")).code).toBe("CONFIG_INVALID");
   });
 
+  it("says which providers work before it loads anything", async () => {
+    // No machine has both.
+    const [coreml, dml] = await Promise.all(
+      ["coreml", "dml"].map((provider) =>
+        run("train", "train.json", "--data", "nowhere", "--provider", provider, "--json", "--quiet"),
+      ),
+    );
+    // The device library adds a line of its own, so that the error output is not JSON alone.
+    const refused = [coreml!, dml!].find(({ err }) => err.includes("PROVIDER_UNAVAILABLE"));
+    expect(refused?.err).toMatch(/expected one of cpu.*, which work on this machine, got (coreml|dml)/);
+  });
+
   it("fails before training where a class is too small for the episode", async () => {
     await writeFile(
       join(folder, "large.json"),

@@ -141,5 +141,5 @@ describe("DropBlock's schedule", () => {
     }
     expect(losses[2]).toEqual(losses[0]);
     expect(losses[1]).not.toEqual(losses[0]);
-  });
+  }, 180_000);
 });

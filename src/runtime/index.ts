@@ -1,5 +1,5 @@
 export { Tensor } from "onnxruntime-node";
-export { availableProviders, type Provider, providers, providerWorks } from "./providers.ts";
+export { availableProviders, type Provider, providers, providerWorks, requireProvider } from "./providers.ts";
 export {
   loadedModels,
   openSession,

@@ -1,4 +1,5 @@
 import { InferenceSession, listSupportedBackends } from "onnxruntime-node";
+import { ProtolineError } from "../core/index.ts";
 
 /** Execution providers of ONNX Runtime that Protoline knows by name. */
 export const providers = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const;
@@ -37,6 +38,16 @@ async function startProbe(provider: Provider): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** @throws PROVIDER_UNAVAILABLE where it does not work on this machine, naming those that do. */
+export async function requireProvider(provider: Provider): Promise<void> {
+  if (provider === "cpu" || (await providerWorks(provider))) return;
+  throw new ProtolineError("PROVIDER_UNAVAILABLE", {
+    expected: `one of ${(await availableProviders()).join(", ")}, which work on this machine`,
+    got: provider,
+    todo: "Choose one of those, or allow falling back to the CPU.",
+  });
 }
 
 /** The providers that work on this machine, `cpu` first. */

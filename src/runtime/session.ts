@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { env, InferenceSession, type Tensor } from "onnxruntime-node";
 import { ProtolineError, quote } from "../core/index.ts";
-import { availableProviders, type Provider, providers, providerWorks } from "./providers.ts";
+import { type Provider, providers, providerWorks, requireProvider } from "./providers.ts";
 
 // Failures arrive as exceptions and become coded errors; the runtime's own lines on stderr would only repeat them.
 env.logLevel = "fatal";
@@ -149,14 +149,8 @@ async function load(
   name: string,
   { provider, threads, fallback }: { provider: Provider; threads?: number; fallback: boolean },
 ): Promise<{ session: InferenceSession; provider: Provider }> {
-  const works = provider === "cpu" || (await providerWorks(provider));
-  if (!works && !fallback)
-    throw new ProtolineError("PROVIDER_UNAVAILABLE", {
-      expected: `one of ${(await availableProviders()).join(", ")}, which work on this machine`,
-      got: provider,
-      todo: "Choose one of those, or allow falling back to the CPU.",
-    });
-  const running = works ? provider : "cpu";
+  if (!fallback) await requireProvider(provider);
+  const running = provider === "cpu" || (await providerWorks(provider)) ? provider : "cpu";
   try {
     const session = await InferenceSession.create(bytes, {
       executionProviders: [running],

@@ -43,6 +43,7 @@ export function train(program: Command): void {
 async function run(context: Context, [path]: [string], flags: TrainFlags): Promise<void> {
   const room = await import("../../train/index.ts");
   const { dataSources, findDataset } = await import("../../data/index.ts");
+  const { requireProvider } = await import("../../runtime/index.ts");
   const { writeBundle } = await import("../../models/index.ts");
   const read = room.parseTrainConfig(await readJson(path), quote(basename(path)));
   const config: TrainConfig = {
@@ -51,6 +52,8 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
     threads: context.threads ?? read.threads,
   };
   const dataset = findDataset(config.data.dataset);
+  // Before the minutes of decoding.
+  if (context.provider) await requireProvider(context.provider);
   context.note(JSON.stringify(config));
   const out = flags.out ?? join("runs", config.name);
   const root = flags.data ?? dataSources(process.env).folder;
