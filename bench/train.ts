@@ -245,8 +245,15 @@ const loadBefore = loadavg();
 
 type Result = Awaited<ReturnType<typeof measure>>;
 
+/** The widest vectors of the processor, which decide what a product costs. */
+async function vectors(): Promise<string> {
+  const info = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  if (info === "") return "vectors unknown";
+  return ["avx512f", "avx2"].find((flag) => info.includes(flag)) ?? "neither avx2 nor avx512f";
+}
+
 /** The tables of what has been measured until now. */
-function report(results: readonly Result[]): string {
+async function report(results: readonly Result[]): Promise<string> {
   const lines: string[] = [];
   const print = (line: string): number => lines.push(line);
   const versions = [...new Set(results.flatMap(({ measured }) => measured.map(({ version }) => version)))];
@@ -254,7 +261,7 @@ function report(results: readonly Result[]): string {
   print("# Training bench\n");
   print(
     `\`${["npx tsx bench/train.ts", ...process.argv.slice(2)].join(" ")}\`, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC. ${cpus().length} cores ` +
-      `(${cpus()[0]?.model.trim()}), ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${threads} threads for every engine. ` +
+      `(${cpus()[0]?.model.trim()}, ${await vectors()}), ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${threads} threads for every engine. ` +
       `${versions.join(", ")}, onnxruntime-node ${runtimeVersion}. Load average ${loads} after.\n`,
   );
   print(
@@ -353,7 +360,7 @@ const results: Result[] = [];
 for (const benchmark of chosen) {
   const result = await measure(benchmark, able);
   results.push(result);
-  await writeFile(options.out, report(results));
+  await writeFile(options.out, await report(results));
   for (const { engine, ms, memory, losses } of result.measured)
     console.log(
       benchmark.name,
