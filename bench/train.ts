@@ -375,4 +375,4 @@ for (const benchmark of chosen) {
     );
 }
 
-console.log(report(results));
+console.log(await report(results));
