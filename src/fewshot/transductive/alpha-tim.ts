@@ -11,9 +11,9 @@ const alphaOf = (shots: number): number => (shots === 1 ? 2 : shots < 5 ? 5 : 7)
  * CE(support) − Hα(mean of the queries' probabilities) + mean Hα(probabilities of a query), with the α-entropy of Tsallis,
  * Hα(p) = (1 − Σ pᵅ)/(α − 1). Logits are −τ/2·‖x − w‖², embeddings of length 1.
  *
- * For α > 1 an unequal share of classes costs little, so that it is safe on unbalanced queries, the only one of the four.
+ * For α > 1 unequal shares of classes cost the loss little: unbalanced queries are what it was made for.
  *
- * Cost: 2·(n + m)·way·dim a step, a thousand times that of a nearest prototype; about a second an episode at dim 1024.
+ * Cost: 2·(n + m)·way·dim a step, a thousand times that of a nearest prototype; one to two seconds an episode at dim 1024.
  */
 export const alphaTim: TransductiveMethod = ({ support, labels, way, queries }) => {
   const [known, asked] = [unitRows(support), unitRows(queries)];
