@@ -27,7 +27,7 @@ const { values } = parseArgs({
   options: {
     data: { type: "string", default: "../shared/datasets" },
     runs: { type: "string", default: "runs/methods" },
-    steps: { type: "string", default: "1000" },
+    steps: { type: "string", default: "2000" },
     episodes: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
     only: { type: "string", default: "" },
@@ -46,6 +46,7 @@ interface Row {
 
 const trained: readonly Row[] = [
   { name: "ProtoNet, squared Euclidean", method: { kind: "protonet" } },
+  { name: "ProtoNet, squared Euclidean, learned scale", method: { kind: "protonet", scale: 4 / 256 } },
   { name: "ProtoNet, cosine", method: { kind: "protonet", metric: "cosine" } },
   { name: "ProtoNet, Mahalanobis", method: { kind: "protonet", metric: "mahalanobis" } },
   { name: "Matching Networks", method: { kind: "matching" } },

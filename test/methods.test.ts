@@ -66,6 +66,13 @@ describe("logits", () => {
     );
   });
 
+  it("ProtoNet: the squared distance times a scale", async () => {
+    expectLogits(
+      await logitsOf(protoNet({ scale: 0.3 })),
+      (q, c) => -0.3 * q.reduce((sum, v, d) => sum + (v - meanOf(c)[d]!) ** 2, 0),
+    );
+  });
+
   it("ProtoNet: the cosine to the mean times a scale", async () => {
     expectLogits(
       await logitsOf(protoNet({ metric: "cosine", scale: 7 })),
@@ -177,6 +184,7 @@ describe("logits", () => {
 
 const methods: readonly TrainConfig["method"][] = [
   { kind: "protonet" },
+  { kind: "protonet", scale: 0.1 },
   { kind: "protonet", metric: "cosine" },
   { kind: "matching" },
   { kind: "ridge", lambda: 5 },

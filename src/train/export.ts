@@ -59,7 +59,10 @@ export function exportBundle({ config, weights, pixels, provenance }: ExportOpti
 
 const raw = { power: null, normalize: false, center: "none" } as const;
 
-/** The decision that answers as the method did in training; a gallery may be tuned to another. */
+/**
+ * The decision that answers as the method did in training, or nearly: that of `mahalanobis` has one covariance for all
+ * classes. A gallery may be tuned to another.
+ */
 function decisionOf({ method }: TrainConfig, weights: ReadonlyMap<string, Tensor>): DecisionSpec {
   const of = (head: DecisionSpec["head"], transform: DecisionSpec["transform"] = raw): DecisionSpec => ({
     ...defaultDecision,
