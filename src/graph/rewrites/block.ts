@@ -4,7 +4,8 @@ import type { Graph, Node } from "../graph.ts";
 import { chunksOf } from "./chunks.ts";
 import { patchAlgebra } from "./first-layer.ts";
 import { createLayout, type Layout, step } from "./layout.ts";
-import { type Index, indexOf, substitute } from "./match.ts";
+import { type Index, indexOf, keepsSize, substitute } from "./match.ts";
+import { momentsOf, running } from "./moments.ts";
 import { interleave, isHalving, type Pooled, padTo, pooled, spreadGradient } from "./pool-gradient.ts";
 import { blockedWeightGradient, patchesWeightGradient } from "./weight-gradient.ts";
 
@@ -23,17 +24,13 @@ interface Block {
 }
 
 function matchBlock(index: Index, pool: Node): Block | undefined {
-  const ints = (node: Node, name: string, otherwise: readonly number[]): string =>
-    index.attribute(node, name, otherwise).join();
   if (!isHalving(index, pool)) return undefined;
   const relu = index.producer(pool.inputs[0]!);
   const norm = relu?.op === "Relu" ? index.producer(relu.inputs[0]!) : undefined;
   const conv = norm?.op === "BatchNormalization" ? index.producer(norm.inputs[0]!) : undefined;
   if (!relu || !norm || !conv || conv.op !== "Conv" || conv.domain !== "") return undefined;
   if (index.attribute<number>(norm, "training_mode", 0) !== 1 || conv.inputs.length !== 2) return undefined;
-  if (index.attribute<number>(conv, "group", 1) !== 1 || ints(conv, "pads", []) !== "1,1,1,1")
-    return undefined;
-  if (ints(conv, "strides", [1, 1]) !== "1,1" || ints(conv, "dilations", [1, 1]) !== "1,1") return undefined;
+  if (!keepsSize(index, conv, 3)) return undefined;
 
   // Each gradient must be made of the one before alone: nothing else reads what lies between.
   const ofPool = index.gradient(pool, 0);
@@ -70,7 +67,7 @@ function matchBlock(index: Index, pool: Node): Block | undefined {
  */
 export function blockedBlocks(graph: Graph, block: number): Graph {
   let current = graph;
-  for (const pool of graph.nodes) {
+  for (const pool of graph.nodes.filter(({ op }) => op === "MaxPool")) {
     const index = indexOf(current);
     const now = current.nodes.find(({ outputs }) => outputs[0] === pool.outputs[0]);
     const match = now && matchBlock(index, now);
@@ -124,10 +121,8 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
     const offset = g.Sub(beta, g.Mul(k, mu));
     const qs = convolved.map(({ p }) => layout.affine(p, k, offset, { relu: true }));
     replace(pool.outputs[0]!, layout.toPlain(join(qs)));
-    const running = (before: Value, value: Value): Value =>
-      g.Add(g.Mul(before, momentum), g.Mul(value, 1 - momentum));
-    replace(norm.outputs[1]!, running(mean, g.Mul(sign, mu)));
-    replace(norm.outputs[2]!, running(variance, spread));
+    replace(norm.outputs[1]!, running(g, momentum, mean, g.Mul(sign, mu)));
+    replace(norm.outputs[2]!, running(g, momentum, variance, spread));
 
     // With y the signed convolution: dy/k = U + c1·y + c0, where U is the unpooled gradient.
     const ds = split(layout.toBlocked(g.value(match.dy))).map((dy, i) => g.Mul(dy, step(g, qs[i]!)));
@@ -164,13 +159,6 @@ function rewriteBlock(graph: Graph, match: Block, block: number): Graph | undefi
   const rewritten = substitute(both, replaced);
   // Somebody else reads what lies between: then the block was computed twice, and nothing is won.
   return rewritten.nodes.some(({ outputs }) => outputs[0] === conv.outputs[0]) ? undefined : rewritten;
-}
-
-/** Mean and variance from the sums of y and of y². */
-function momentsOf(g: Builder, count: number, total: (squares: boolean) => Value) {
-  const mu = g.Mul(total(false), 1 / count);
-  const square = g.Mul(total(true), 1 / count);
-  return { mu, spread: g.Max(g.Sub(square, g.Mul(mu, mu)), 0) };
 }
 
 const scalar = (value: number) => ({ dtype: "float32", dims: [], data: Float32Array.of(value) }) as const;

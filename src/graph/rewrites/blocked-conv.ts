@@ -1,5 +1,5 @@
 import type { Graph, Node } from "../graph.ts";
-import { rewriteEach } from "./each.ts";
+import { rewriteBlocked } from "./each.ts";
 
 /**
  * R0 for a convolution on its own, forward or of a gradient: 247 to 322 GFLOP/s against 35 to 176 at 64 channels, which
@@ -10,7 +10,7 @@ import { rewriteEach } from "./each.ts";
  * input channels too or fewer than a block.
  */
 export const blockedConvs = (graph: Graph, block: number): Graph =>
-  rewriteEach(graph, block, ({ g, layout, node, replace }) => {
+  rewriteBlocked(graph, block, ({ g, layout, node, replace }) => {
     if (node.op !== "Conv" || node.domain !== "" || graph.initializers.has(node.inputs[1]!)) return;
     const [x, w, bias] = node.inputs.map((name) => (name ? g.value(name) : undefined));
     const [outer, inner, kh, kw] = w!.shape.map(Number) as [number, number, number, number];

@@ -1,8 +1,9 @@
 import { BLOCKED } from "../blocked-operators.ts";
 import type { Value } from "../builder.ts";
 import type { Graph } from "../graph.ts";
+import { attributesOf } from "../infer.ts";
 import { type OpName, sameShape } from "../operators.ts";
-import { rewriteEach } from "./each.ts";
+import { rewriteBlocked } from "./each.ts";
 
 /** Operators that treat every element alike, wherever it lies in memory. */
 const elementwise: ReadonlySet<string> = new Set<OpName>([
@@ -21,7 +22,7 @@ const elementwise: ReadonlySet<string> = new Set<OpName>([
 export function blockedElementwise(graph: Graph, block: number): Graph {
   /** The blocked twin of a plain value. */
   const twins = new Map<string, Value>();
-  return rewriteEach(graph, block, ({ g, layout, node, replace }) => {
+  return rewriteBlocked(graph, block, ({ g, layout, node, replace }) => {
     const output = node.outputs[0]!;
     if (node.domain === BLOCKED && node.op === "ReorderOutput") twins.set(output, g.value(node.inputs[0]!));
     if (node.domain !== "" || !elementwise.has(node.op)) return;
@@ -35,10 +36,7 @@ export function blockedElementwise(graph: Graph, block: number): Graph {
       if (!single && !twins.has(name) && !(fits && value.dtype === "float32")) return;
       inputs.push(single ? value : (twins.get(name) ?? layout.toBlocked(value!)));
     }
-    const attributes = Object.fromEntries(
-      Object.entries(node.attributes).map(([key, { value }]) => [key, value]),
-    );
-    const twin = g.emit(node.op as OpName, inputs, attributes)[0]!;
+    const twin = g.emit(node.op as OpName, inputs, attributesOf(node))[0]!;
     twins.set(output, twin);
     if (dtype === "float32") replace(output, layout.toPlain(twin));
   });

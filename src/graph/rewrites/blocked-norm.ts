@@ -1,5 +1,6 @@
 import type { Graph } from "../graph.ts";
-import { rewriteEach } from "./each.ts";
+import { rewriteBlocked } from "./each.ts";
+import { momentsOf, running } from "./moments.ts";
 
 /**
  * R3 for a batch norm on its own: statistics from two sums, y as one affine pass, and the gradient as two.
@@ -10,7 +11,7 @@ import { rewriteEach } from "./each.ts";
  * values should be roughly centred, as those of a convolution are.
  */
 export const blockedNorms = (graph: Graph, block: number): Graph =>
-  rewriteEach(graph, block, ({ g, layout, index, node, replace }) => {
+  rewriteBlocked(graph, block, ({ g, layout, index, node, replace }) => {
     if (node.op !== "BatchNormalization" || index.attribute<number>(node, "training_mode", 0) !== 1) return;
     if (index.producer(node.inputs[0]!)?.op !== "ReorderOutput") return;
     const [image, gamma, beta, mean, variance] = node.inputs.map((name) => g.value(name));
@@ -20,9 +21,7 @@ export const blockedNorms = (graph: Graph, block: number): Graph =>
     const count = n * h * w;
 
     const x = layout.toBlocked(image!);
-    const mu = g.Mul(layout.total(x), 1 / count);
-    const square = g.Mul(layout.total(x, true), 1 / count);
-    const spread = g.Max(g.Sub(square, g.Mul(mu, mu)), 0);
+    const { mu, spread } = momentsOf(g, count, (squares) => layout.total(x, squares));
     const inverse = g.Reciprocal(g.Sqrt(g.Add(spread, index.attribute(node, "epsilon", 1e-5))));
     const k = g.Mul(gamma, inverse);
     replace(node.outputs[0]!, layout.toPlain(layout.affine(x, k, g.Sub(beta, g.Mul(k, mu)))));
@@ -32,7 +31,7 @@ export const blockedNorms = (graph: Graph, block: number): Graph =>
       [2, variance!, spread],
     ] as const) {
       const name = node.outputs[i];
-      if (name) replace(name, g.Add(g.Mul(before, momentum), g.Mul(now, 1 - momentum)));
+      if (name) replace(name, running(g, momentum, before, now));
     }
 
     const [ofImage, ofGamma, ofBeta] = [0, 1, 2].map((i) => index.gradient(node, i));
@@ -42,8 +41,7 @@ export const blockedNorms = (graph: Graph, block: number): Graph =>
     const slope = g.Mul(inverse, g.Sub(layout.total(g.Mul(dy, x)), g.Mul(mu, sum)));
     const c1 = g.Mul(g.Mul(k, g.Mul(inverse, slope)), -1 / count);
     const c0 = g.Sub(g.Mul(g.Mul(k, sum), -1 / count), g.Mul(c1, mu));
-    const none = g.Sub(mu, mu);
-    const dx = layout.affine(dy, k, c0, { sum: layout.affine(x, c1, none) });
+    const dx = layout.affine(dy, k, c0, { sum: layout.affine(x, c1) });
     replace(ofImage.value, layout.toPlain(dx));
     replace(ofGamma.value, slope);
     replace(ofBeta.value, sum);

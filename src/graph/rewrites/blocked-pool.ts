@@ -1,5 +1,5 @@
 import type { Graph } from "../graph.ts";
-import { rewriteEach } from "./each.ts";
+import { rewriteBlocked } from "./each.ts";
 import { interleave, isHalving, padTo, pooled, spreadGradient } from "./pool-gradient.ts";
 
 /**
@@ -8,7 +8,7 @@ import { interleave, isHalving, padTo, pooled, spreadGradient } from "./pool-gra
  * Condition: windows of two that do not overlap, no padding, the image comes out of the blocked layout, sizes known.
  */
 export const blockedPools = (graph: Graph, block: number): Graph =>
-  rewriteEach(graph, block, ({ g, layout, index, node, replace }) => {
+  rewriteBlocked(graph, block, ({ g, layout, index, node, replace }) => {
     if (!isHalving(index, node)) return;
     const x = g.value(node.inputs[0]!);
     if (!x.shape.every((dim) => typeof dim === "number") || Number(x.shape[1]) % block !== 0) return;

@@ -1,5 +1,6 @@
 import type { Graph } from "../graph.ts";
-import { rewriteEach } from "./each.ts";
+import { rewriteBlocked } from "./each.ts";
+import { keepsSize } from "./match.ts";
 import { blockedWeightGradient } from "./weight-gradient.ts";
 
 /**
@@ -9,21 +10,15 @@ import { blockedWeightGradient } from "./weight-gradient.ts";
  * multiples of the block on both sides, and one gradient.
  */
 export const blockedWeightGradients = (graph: Graph, block: number): Graph =>
-  rewriteEach(graph, block, ({ g, layout, index, node, replace }) => {
+  rewriteBlocked(graph, block, ({ g, layout, index, node, replace }) => {
     if (node.op !== "Conv" || node.domain !== "") return;
     const gradient = index.gradient(node, 1);
     if (!gradient) return;
-    const ints = (name: string, otherwise: readonly number[]): string =>
-      index.attribute(node, name, otherwise).join();
     const [x, w] = node.inputs.map((name) => g.value(name));
     if (![...x!.shape, ...w!.shape].every((dim) => typeof dim === "number") || x!.shape.length !== 4) return;
     const [outer, inner, kh, kw] = w!.shape as readonly number[] as [number, number, number, number];
     if (kh !== kw || (kh !== 1 && kh !== 3) || outer % block !== 0 || inner % block !== 0) return;
-    const pad = (kh - 1) / 2;
-    if (ints("pads", [0, 0, 0, 0]) !== [pad, pad, pad, pad].join() || ints("strides", [1, 1]) !== "1,1")
-      return;
-    if (ints("dilations", [1, 1]) !== "1,1" || index.attribute<number>(node, "group", 1) !== 1) return;
-    if (index.attribute(node, "auto_pad", "NOTSET") !== "NOTSET") return;
+    if (!keepsSize(index, node, kh)) return;
     const dy = layout.toBlocked(g.value(gradient.dy));
     replace(gradient.value, blockedWeightGradient(g, layout, layout.toBlocked(x!), dy, kh));
   });

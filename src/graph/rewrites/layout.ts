@@ -11,8 +11,8 @@ export interface Layout {
   conv(x: Value, w: Value, options: ConvOptions): Value;
   /** Every channel by the same constant taps, `[kh][kw]`, plus `sum`; above zero 1, else 0, where `step` is true. */
   spread(x: Value, taps: readonly (readonly number[])[], options: SpreadOptions): Value;
-  /** scale·x + bias (+ sum), per channel, in one pass. */
-  affine(x: Value, scale: Value, bias: Value, options?: { relu?: boolean; sum?: Value }): Value;
+  /** scale·x (+ bias, + sum), per channel, in one pass. */
+  affine(x: Value, scale: Value, bias?: Value, options?: { relu?: boolean; sum?: Value }): Value;
   /** The largest of each 2x2 window. */
   maxPool(x: Value): Value;
   /** Memory as it is: `[N, C/block, H·W, block]`. */

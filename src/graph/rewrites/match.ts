@@ -1,4 +1,4 @@
-import { type Graph, type Node, renameMark } from "../graph.ts";
+import { type GradientMark, type Graph, type Node, renameMark } from "../graph.ts";
 import { removeDead } from "../simplify.ts";
 
 /** Who makes and who reads each value. */
@@ -13,16 +13,31 @@ export function indexOf(graph: Graph): Index {
   const makers = new Map(
     graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)),
   );
+  const marksOf = new Map<string, GradientMark[]>();
+  for (const mark of graph.marks ?? []) marksOf.set(mark.output, [...(marksOf.get(mark.output) ?? []), mark]);
   return {
     producer: (value) => makers.get(value),
     gradient(node, input) {
-      const marks =
-        graph.marks?.filter((mark) => mark.output === node.outputs[0] && mark.input === input) ?? [];
+      const marks = marksOf.get(node.outputs[0]!)?.filter((mark) => mark.input === input) ?? [];
       return marks.length === 1 && makers.has(marks[0]!.value) ? marks[0] : undefined;
     },
     attribute: <T>(node: Node, name: string, otherwise: T): T =>
       (node.attributes[name]?.value as T | undefined) ?? otherwise,
   };
+}
+
+/** A convolution with a square kernel of odd `side` that keeps the size: one group, stride 1, no dilation, padded to fit. */
+export function keepsSize(index: Index, conv: Node, side: number): boolean {
+  const ints = (name: string, otherwise: readonly number[]): string =>
+    index.attribute(conv, name, otherwise).join();
+  const pad = (side - 1) / 2;
+  return (
+    ints("pads", [0, 0, 0, 0]) === [pad, pad, pad, pad].join() &&
+    ints("strides", [1, 1]) === "1,1" &&
+    ints("dilations", [1, 1]) === "1,1" &&
+    index.attribute<number>(conv, "group", 1) === 1 &&
+    index.attribute(conv, "auto_pad", "NOTSET") === "NOTSET"
+  );
 }
 
 /**

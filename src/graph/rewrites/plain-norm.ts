@@ -1,41 +1,33 @@
-import { createBuilder, type Value } from "../builder.ts";
+import type { Value } from "../builder.ts";
 import type { Graph } from "../graph.ts";
 import { meanOver, perChannel, reshapeLike } from "../pieces.ts";
-import { indexOf, substitute } from "./match.ts";
+import { rewriteEach } from "./each.ts";
+import { running } from "./moments.ts";
 
 /**
  * A batch norm in its training form as plain arithmetic, in the words of its gradient, which then shares mean and
  * variance with it. ONNX Runtime's WebGPU provider has the operator for inference alone.
  */
-export function plainNorms(graph: Graph): Graph {
-  const g = createBuilder(graph.name, graph);
-  const index = indexOf(graph);
-  const replaced = new Map<string, string>();
-  for (const node of graph.nodes) {
-    if (node.op !== "BatchNormalization" || index.attribute<number>(node, "training_mode", 0) !== 1) continue;
-    g.scope(`${node.name}/plain`, () => {
-      const [x, gamma, beta, mean, variance] = node.inputs.map((name) => g.value(name)) as [
-        Value,
-        Value,
-        Value,
-        Value,
-        Value,
-      ];
-      const rank = x.shape.length;
-      const axes = x.shape.map((_, i) => i).filter((i) => i !== 1);
-      const mu = meanOver(g, x, axes);
-      const centred = g.Sub(x, mu);
-      const spread = meanOver(g, g.Mul(centred, centred), axes);
-      const inverse = g.Reciprocal(g.Sqrt(g.Add(spread, index.attribute(node, "epsilon", 1e-5))));
-      const scaled = g.Mul(g.Mul(centred, inverse), perChannel(g, gamma, rank));
-      const momentum = index.attribute(node, "momentum", 0.9);
-      const moved = (before: Value, now: Value): Value =>
-        g.Add(g.Mul(before, momentum), g.Mul(reshapeLike(g, now, before), 1 - momentum));
-      const values = [g.Add(scaled, perChannel(g, beta, rank)), moved(mean, mu), moved(variance, spread)];
-      for (const [i, name] of node.outputs.entries()) if (name) replaced.set(name, values[i]!.name);
-    });
-  }
-  if (replaced.size === 0) return graph;
-  const outputs = Object.fromEntries(graph.outputs.map(({ name }) => [name, g.value(name)]));
-  return substitute(g.build(outputs, [...replaced.values()]), replaced);
-}
+export const plainNorms = (graph: Graph): Graph =>
+  rewriteEach(graph, ({ g, index, node, replace }) => {
+    if (node.op !== "BatchNormalization" || index.attribute<number>(node, "training_mode", 0) !== 1) return;
+    const [x, gamma, beta, mean, variance] = node.inputs.map((name) => g.value(name)) as [
+      Value,
+      Value,
+      Value,
+      Value,
+      Value,
+    ];
+    const rank = x.shape.length;
+    const axes = x.shape.map((_, i) => i).filter((i) => i !== 1);
+    const mu = meanOver(g, x, axes);
+    const centred = g.Sub(x, mu);
+    const spread = meanOver(g, g.Mul(centred, centred), axes);
+    const inverse = g.Reciprocal(g.Sqrt(g.Add(spread, index.attribute(node, "epsilon", 1e-5))));
+    const scaled = g.Mul(g.Mul(centred, inverse), perChannel(g, gamma, rank));
+    const momentum = index.attribute(node, "momentum", 0.9);
+    const moved = (before: Value, now: Value): Value =>
+      running(g, momentum, before, reshapeLike(g, now, before));
+    const values = [g.Add(scaled, perChannel(g, beta, rank)), moved(mean, mu), moved(variance, spread)];
+    for (const [i, name] of node.outputs.entries()) if (name) replace(name, values[i]!);
+  });
