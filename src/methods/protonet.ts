@@ -17,8 +17,8 @@ export interface ProtoNetOptions {
   readonly metric?: "squaredEuclidean" | "cosine" | "mahalanobis";
   /**
    * What the learned factor on the logits starts at, > 0. Default 10 for `cosine` (Chen et al. 2021, arXiv:2003.04390);
-   * for `squaredEuclidean` none, as Snell: there about 4/D makes up for distances that grow with the dimension D, and saves
-   * the hundreds of steps in which the network would only become smaller. `mahalanobis` has none.
+   * for `squaredEuclidean` none, as Snell; about 4/D makes up for distances that grow with the dimension D. `mahalanobis`
+   * has none.
    */
   readonly scale?: number;
   /** What `mahalanobis` adds to the variance in every direction, > 0. Default 1 (Bateni et al. 2020). */
