@@ -14,7 +14,7 @@ export function evaluate(
 ): Readonly<Record<string, NdArray>> {
   const values = new Map<string, NdArray>();
   const plain = (value: NdArray | Tensor): NdArray =>
-    "dtype" in value ? { dims: value.dims, data: numbersOf(value) } : value;
+    "dtype" in value ? { dims: value.dims, data: numbersOf(value), type: value.dtype } : value;
   for (const { name } of graph.inputs) {
     const fed = feeds[name];
     if (!fed) throw invalid(`input ${quote(name)}`, "a value", "none", "Feed every input of the graph.");

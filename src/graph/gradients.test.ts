@@ -125,7 +125,10 @@ describe.each(cases.map((test) => [`${test.op} ${test.name}`, test] as const))("
 describe("gradient rules", () => {
   it("are tested wherever a gradient flows", () => {
     const tested = new Set(cases.map(({ op }) => op));
-    const constant = "Sign Floor Equal Greater GreaterOrEqual Less LessOrEqual And Or Not ArgMax".split(" ");
+    const constant =
+      "Sign Floor Equal Greater GreaterOrEqual Less LessOrEqual And Or Not ArgMax QuantizeLinear DequantizeLinear".split(
+        " ",
+      );
     const shapes = "Shape Size ConstantOfShape OneHot".split(" ");
     const untested = Object.keys(gradientRules).filter((op) => !tested.has(op as Case["op"]));
     expect(untested.sort()).toEqual([...constant, ...shapes].sort());

@@ -534,6 +534,8 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     ];
   },
   Cast: ({ g, x, dy }) => [isFloat(x[0]!.dtype) ? () => cast(g, dy, x[0]!) : undefined],
+  QuantizeLinear: flat,
+  DequantizeLinear: flat,
   Dropout: ({ g, x, y, dy }) => [
     () => {
       const [, ratio, training] = x as [Value, Value | undefined, Value | undefined];

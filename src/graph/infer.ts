@@ -70,7 +70,7 @@ function knownOutput(
   if (!elements.every((dim) => typeof dim === "number") && !movers.has(node.op)) return undefined;
   if (!movers.has(node.op)) {
     const arrays = x.map(
-      (v) => v && { dims: v.shape as number[], data: Float64Array.from(v.known as number[]) },
+      (v) => v && { dims: v.shape as number[], data: Float64Array.from(v.known as number[]), type: v.dtype },
     );
     return [...kernel(arrays as never, attributesOf(node) as never, 1)[0]!.data];
   }

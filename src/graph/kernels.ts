@@ -17,6 +17,8 @@ import { windowOf } from "./window.ts";
 export interface NdArray {
   readonly dims: readonly number[];
   readonly data: Float64Array;
+  /** Of a constant or a whole number whose type is known; what saturates looks at its zero point's. */
+  readonly type?: DType;
 }
 
 /** What one operator computes, in the plainest way: this is the reference, not the engine. */
@@ -108,6 +110,22 @@ export function erf(x: number): number {
 
 const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
 const clamp = (v: number, low: number, high: number): number => Math.min(Math.max(v, low), high);
+
+/** Halves to the even neighbour, as IEEE 754 rounds. */
+function roundHalfEven(v: number): number {
+  const low = Math.floor(v);
+  const rest = v - low;
+  return rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low;
+}
+
+/** `[…]` → the number of `per` (one, or one an element of the axis) that belongs to each element. */
+function alongAxis(x: NdArray, per: NdArray | undefined, axis: number): (flat: number) => number {
+  if (!per) return () => 0;
+  if (per.data.length === 1) return () => per.data[0]!;
+  const at = axisOf(axis, x.dims.length);
+  const after = sizeOf(x.dims.slice(at + 1));
+  return (flat) => per.data[Math.floor(flat / after) % x.dims[at]!]!;
+}
 
 function reduce(
   f: (values: readonly number[]) => number,
@@ -356,6 +374,16 @@ export const kernels: { readonly [K in OpName]: Kernel<K> } = {
   Cast: (x, { to }) => {
     const dtype = (Object.keys(dtypeCodes) as DType[]).find((name) => dtypeCodes[name] === to);
     return map(x, castTo(dtype ?? "float64"));
+  },
+  QuantizeLinear: ([x, scale, zero], { axis }) => {
+    const [step, origin] = [alongAxis(x!, scale, axis), alongAxis(x!, zero, axis)];
+    const [low, high] = zero?.type === "int8" ? [-128, 127] : [0, 255];
+    const data = x!.data.map((v, i) => clamp(roundHalfEven(v / step(i)) + origin(i), low, high));
+    return [{ dims: x!.dims, data, type: zero?.type ?? "uint8" }];
+  },
+  DequantizeLinear: ([x, scale, zero], { axis }) => {
+    const [step, origin] = [alongAxis(x!, scale, axis), alongAxis(x!, zero, axis)];
+    return [{ dims: x!.dims, data: x!.data.map((v, i) => (v - origin(i)) * step(i)) }];
   },
   Dropout: ([x, ratio, training], { seed }) => {
     const drop = training?.data[0] ? (ratio?.data[0] ?? 0.5) : 0;

@@ -188,6 +188,23 @@ function pooled(x: Typed, a: WindowAttributes & { readonly kernel_shape?: readon
   return { dtype: x.dtype, shape: [...x.shape.slice(0, 2), ...output] };
 }
 
+const isQuantized = (dtype: DType): boolean => dtype === "int8" || dtype === "uint8";
+
+/** A scale for the whole tensor, or one for each element of an axis; a zero point has the scale's shape. */
+function quantScale(x: Typed, scale: Typed, zero: Typed | undefined, axis: number): void {
+  floating(scale);
+  if (zero)
+    must(sameShape(zero.shape, scale.shape), `a zero point ${shapeText(scale.shape)}`, () =>
+      shapeText(zero.shape),
+    );
+  const [count, ...rest] = scale.shape;
+  must(
+    count === undefined || (rest.length === 0 && mayEqual(count, x.shape[axisOf(axis, x.shape.length)]!)),
+    "one scale, or one for each element of an axis",
+    () => `${shapeText(scale.shape)} for axis ${axis} of ${shapeText(x.shape)}`,
+  );
+}
+
 function kernelOf(w: Typed, given: readonly number[] | undefined): readonly number[] {
   const kernel = numeric(w.shape.slice(2), "a kernel size");
   must(!given || given.join() === kernel.join(), `kernel_shape ${shapeText(kernel)}`, () =>
@@ -304,6 +321,18 @@ export const operators = {
     const dtype = Object.entries(dtypeCodes).find(([, code]) => code === to)?.[0];
     must(dtype !== undefined, "an element type that Protoline knows", () => `number ${to}`);
     return [{ dtype: dtype as DType, shape: x!.shape }];
+  }),
+  QuantizeLinear: op([2, 3], { axis: ["int", 1], saturate: ["int", 1] }, ([x, scale, zero], { axis }) => {
+    quantScale(floating(x!), scale!, zero, axis);
+    const dtype = zero?.dtype ?? "uint8";
+    must(isQuantized(dtype), "a zero point of int8 or uint8", () => dtype);
+    return [{ dtype, shape: x!.shape }];
+  }),
+  DequantizeLinear: op([2, 3], { axis: ["int", 1] }, ([x, scale, zero], { axis }) => {
+    must(isQuantized(x!.dtype) || x!.dtype === "int32", "integers of int8, uint8 or int32", () => x!.dtype);
+    must(!zero || zero.dtype === x!.dtype, `a zero point of ${x!.dtype}`, () => `${zero?.dtype}`);
+    quantScale(x!, scale!, zero, axis);
+    return [{ dtype: scale!.dtype, shape: x!.shape }];
   }),
   Dropout: op(
     [1, 3],

@@ -36,7 +36,7 @@ export function foldConstants(graph: Graph): Graph {
     const held = cache.get(name);
     if (held) return held;
     const value = initializers.get(name)!;
-    const array = { dims: value.dims, data: numbersOf(value) };
+    const array = { dims: value.dims, data: numbersOf(value), type: value.dtype };
     cache.set(name, array);
     return array;
   };
