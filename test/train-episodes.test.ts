@@ -38,7 +38,7 @@ async function alone(config: TrainConfig, episodes: number) {
         new Tensor("float32", [value], []),
       ]),
     );
-    const results = await session.run({ ...sampler.feeds(i), ...states, ...statistics, ...scalars });
+    const results = await session.run({ ...(await sampler.feeds(i)), ...states, ...statistics, ...scalars });
     statistics = Object.fromEntries(
       Object.entries(results).flatMap(([name, value]) =>
         /\/(mean|variance)$/.test(name) ? [[name.slice(5), value]] : [],

@@ -63,6 +63,6 @@ export type { ImageFormat } from "./sniff.ts";
 export { type SplitRows, type SplitShares, splitByGroup } from "./split-by-group.ts";
 export { type DatasetSplit, readSplit, writeSplits } from "./split-files.ts";
 export { thumbnail } from "./thumbnail.ts";
-export { toInput } from "./to-input.ts";
+export { standardizeInPlace, toInput } from "./to-input.ts";
 export type { ImageLimits, Interpolation, Picture, Preprocess, Region } from "./types.ts";
 export { openZip, type Zip } from "./zip.ts";

@@ -100,7 +100,8 @@ function finish(
   return out;
 }
 
-function standardizeInPlace(values: Float32Array): void {
+/** To mean 0 and deviation 1; equal values become zeros. */
+export function standardizeInPlace(values: Float32Array): void {
   let sum = 0;
   for (const value of values) sum += value;
   const mean = sum / values.length;

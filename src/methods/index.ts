@@ -1,4 +1,5 @@
 export { type ClassifierOptions, type ClassMethod, classifier } from "./classifier.ts";
+export { type DistillMethod, type DistillOptions, distill } from "./distill.ts";
 export { type FineTuneOptions, fineTune } from "./fine-tune.ts";
 export { inverseOfPositive } from "./inverse.ts";
 export { type MamlOptions, maml } from "./maml.ts";

@@ -1,4 +1,5 @@
 import { type ClassifierOptions, type ClassMethod, classifier } from "./classifier.ts";
+import { type DistillMethod, type DistillOptions, distill } from "./distill.ts";
 import { fineTune } from "./fine-tune.ts";
 import { type MamlOptions, maml } from "./maml.ts";
 import { type MatchingOptions, matching } from "./matching.ts";
@@ -12,13 +13,16 @@ export type MethodSpec =
   | ({ readonly kind: "matching" } & MatchingOptions)
   | ({ readonly kind: "ridge" } & RidgeOptions)
   | ({ readonly kind: "maml" } & MamlOptions)
-  | ({ readonly kind: "classifier" } & ClassifierOptions);
+  | ({ readonly kind: "classifier" } & ClassifierOptions)
+  | ({ readonly kind: "distill" } & DistillOptions);
 
 export interface Method {
-  /** How episodes are answered: what is trained, or, for a classifier of all training classes, what validates it. */
+  /** How episodes are answered: what is trained, or, for a method without episodes, what validates it. */
   readonly answer: EpisodeMethod;
   /** Trained on batches of all training classes instead of on episodes. */
   readonly classify?: ClassMethod;
+  /** Trained on batches of pictures without classes, by a teacher's embeddings of them. */
+  readonly distill?: DistillMethod;
 }
 
 export function createMethod(spec: MethodSpec): Method {
@@ -37,5 +41,7 @@ export function createMethod(spec: MethodSpec): Method {
         answer: spec.answer === "fineTune" ? fineTune(spec.head ?? "linear") : protoNet({ metric: "cosine" }),
         classify: classifier(spec),
       };
+    case "distill":
+      return { answer: protoNet({ metric: "cosine" }), distill: distill(spec) };
   }
 }

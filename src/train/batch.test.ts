@@ -8,16 +8,16 @@ const classifier = { method: { kind: "classifier" }, episode: null, batch: 16 };
 describe("mixup", () => {
   const plain = createSampler(toyConfig(classifier), set);
   const mixed = createSampler(toyConfig({ ...classifier, augment: { mixup: { alpha: 1 } } }), set);
-  const rowsOf = ({ images, targets }: ReturnType<typeof plain.feeds>) =>
+  const rowsOf = ({ images, targets }: Awaited<ReturnType<typeof plain.feeds>>) =>
     Array.from({ length: 16 }, (_, i) => ({
       picture: [...(images!.data as Float32Array).subarray(256 * i, 256 * (i + 1))],
       target: [...(targets!.data as Float32Array).subarray(6 * i, 6 * (i + 1))],
     }));
 
-  it("makes each picture and its target the same mean of two of the batch", () => {
-    const before = rowsOf(plain.feeds(3));
+  it("makes each picture and its target the same mean of two of the batch", async () => {
+    const before = rowsOf(await plain.feeds(3));
     const weights = new Set<number>();
-    rowsOf(mixed.feeds(3)).forEach(({ picture, target }, i) => {
+    rowsOf(await mixed.feeds(3)).forEach(({ picture, target }, i) => {
       const own = before[i]!;
       // The weight by least squares: picture − other = weight · (own − other).
       const fits = before.map((other) => {
@@ -49,10 +49,10 @@ describe("mixup", () => {
     expect(weights.size).toBeGreaterThan(8);
   });
 
-  it("repeats by seed and number", () => {
+  it("repeats by seed and number", async () => {
     const again = createSampler(toyConfig({ ...classifier, augment: { mixup: { alpha: 1 } } }), set);
-    expect(rowsOf(again.feeds(3))).toEqual(rowsOf(mixed.feeds(3)));
-    expect(rowsOf(again.feeds(4))).not.toEqual(rowsOf(mixed.feeds(3)));
+    expect(rowsOf(await again.feeds(3))).toEqual(rowsOf(await mixed.feeds(3)));
+    expect(rowsOf(await again.feeds(4))).not.toEqual(rowsOf(await mixed.feeds(3)));
   });
 
   it("is for batches alone", () => {

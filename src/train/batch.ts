@@ -7,19 +7,18 @@ import {
   episodeClasses,
   mixup,
   type PixelSet,
+  type Preprocess,
   planEpisodes,
+  standardizeInPlace,
 } from "../data/index.ts";
 import { sizeOf } from "../graph/index.ts";
-import type { EpisodeShape } from "../methods/index.ts";
 import { Tensor } from "../runtime/index.ts";
 import type { TrainConfig } from "./config.ts";
-import { type ClassBatch, imageShape } from "./step.ts";
+import { type BatchShape, imageShape } from "./step.ts";
+import type { Teacher } from "./teacher.ts";
 
-/** How pixels become numbers: (pixel − mean)/std, one of each a channel. */
-export interface Scaling {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
+/** How pixels become numbers: (pixel − mean)/std, one of each a channel, and what comes after that. */
+export type Scaling = Pick<Preprocess, "mean" | "std" | "standardize">;
 
 /**
  * Makes batches `[rows, C, H, W]` of float32 from rows of a pixel set. The numbers are those of `toInput`. With an
@@ -27,29 +26,48 @@ export interface Scaling {
  */
 export function batcher(
   set: PixelSet,
-  { mean, std }: Scaling,
+  scaling: Scaling,
   augmentation?: BatchAugmentation,
 ): (rows: readonly number[], seed?: number) => Float32Array {
-  const { channels, height, width } = set;
+  const picked = picker(set, augmentation);
+  const scaled = scaler(set, scaling);
+  return (rows, seed) => scaled(picked(rows, seed));
+}
+
+/** The bytes of rows of a pixel set, changed by an augmentation where there is one. */
+function picker(
+  { pixels, channels, height, width }: PixelSet,
+  augmentation?: BatchAugmentation,
+): (rows: readonly number[], seed?: number) => Uint8Array {
+  const image = channels * height * width;
+  return (rows, seed = 0) => {
+    const data = new Uint8Array(rows.length * image);
+    rows.forEach((row, i) => {
+      data.set(pixels.subarray(row * image, (row + 1) * image), i * image);
+    });
+    return augmentation ? augmentBatch({ channels, height, width, data }, augmentation, seed).data : data;
+  };
+}
+
+function scaler(
+  { channels, height, width }: PixelSet,
+  { mean, std, standardize }: Scaling,
+): (bytes: Uint8Array) => Float32Array {
   const plane = height * width;
-  const image = channels * plane;
   // A byte has 256 values: a table a channel instead of arithmetic a pixel.
   const tables = Array.from({ length: channels }, (_, c) => {
     const scale = 1 / std[c]!;
     const shift = -mean[c]! * scale;
     return Float32Array.from({ length: 256 }, (_, value) => value * scale + shift);
   });
-  return (rows, seed = 0) => {
-    let bytes = new Uint8Array(rows.length * image);
-    rows.forEach((row, i) => {
-      bytes.set(set.pixels.subarray(row * image, (row + 1) * image), i * image);
-    });
-    if (augmentation)
-      bytes = new Uint8Array(augmentBatch({ channels, height, width, data: bytes }, augmentation, seed).data);
+  return (bytes) => {
     const out = new Float32Array(bytes.length);
     let at = 0;
     while (at < out.length)
       for (const table of tables) for (const end = at + plane; at < end; at++) out[at] = table[bytes[at]!]!;
+    if (standardize === "image")
+      for (let from = 0; from < out.length; from += channels * plane)
+        standardizeInPlace(out.subarray(from, from + channels * plane));
     return out;
   };
 }
@@ -62,17 +80,23 @@ export const episodeRows = ({ supportSet, querySet }: Episode): readonly number[
 
 /** What a run of the training graph is fed of the data. */
 export interface Sampler {
-  readonly shape: EpisodeShape | ClassBatch;
+  readonly shape: BatchShape;
   /** Images, and targets where there are any, of episode or batch 0, 1, …; of seed and number alone. */
-  feeds(number: number): Readonly<Record<string, Tensor>>;
+  feeds(number: number): Promise<Readonly<Record<string, Tensor>>>;
 }
 
-/** Episodes, or batches of all classes that pass over the whole set again and again, as the config's method wants. */
-export function createSampler(config: TrainConfig, set: PixelSet): Sampler {
-  const { seed, episode, batch: images, data } = config;
+/**
+ * Episodes, or batches of all classes that pass over the whole set again and again, as the config's method wants.
+ *
+ * @param teacher for the method `distill`.
+ */
+export function createSampler(config: TrainConfig, set: PixelSet, teacher?: Teacher): Sampler {
+  const { seed, episode, batch: images, data, method } = config;
   checkPixels(set, config, "the training set");
   const { mixup: mix, ...augment } = config.augment ?? {};
-  const batch = batcher(set, data, config.augment ? augment : undefined);
+  const picked = picker(set, config.augment ? augment : undefined);
+  const scaled = scaler(set, data);
+  const batch = (rows: readonly number[], own: number): Float32Array => scaled(picked(rows, own));
   const seedOf = (number: number): number => Math.imul(seed, 0x9e3779b1) ^ number;
   const tensorOf = (numbers: Float32Array): Tensor =>
     new Tensor("float32", numbers, [numbers.length / sizeOf(imageShape(config)), ...imageShape(config)]);
@@ -80,7 +104,9 @@ export function createSampler(config: TrainConfig, set: PixelSet): Sampler {
     const plan = planEpisodes(episodeClasses(set.labels, set.groups), episode, seed);
     return {
       shape: episode,
-      feeds: (number) => ({ images: tensorOf(batch(episodeRows(plan.episode(number)), seedOf(number))) }),
+      feeds: async (number) => ({
+        images: tensorOf(batch(episodeRows(plan.episode(number)), seedOf(number))),
+      }),
     };
   }
   const n = set.labels.length;
@@ -96,14 +122,31 @@ export function createSampler(config: TrainConfig, set: PixelSet): Sampler {
     }
     return order;
   };
+  const rowsOf = (number: number): number[] =>
+    Array.from({ length: size }, (_, i) => {
+      const at = number * size + i;
+      return orderOf(Math.floor(at / n))[at % n]!;
+    });
+  if (method.kind === "distill") {
+    if (!teacher) throw teacherMissing();
+    const different = method.views / images!;
+    return {
+      shape: { images: size, dim: teacher.dim },
+      async feeds(number) {
+        const which = number % different;
+        const bytes = picked(rowsOf(which), seedOf(which));
+        return {
+          images: tensorOf(scaled(bytes)),
+          targets: new Tensor("float32", await teacher.embeddings(which, bytes), [size, teacher.dim]),
+        };
+      },
+    };
+  }
   const spread = config.labelSmoothing / classOf.size;
   return {
     shape: { images: size, classes: classOf.size },
-    feeds(number) {
-      const rows = Array.from({ length: size }, (_, i) => {
-        const at = number * size + i;
-        return orderOf(Math.floor(at / n))[at % n]!;
-      });
+    async feeds(number) {
+      const rows = rowsOf(number);
       const targets = new Float32Array(size * classOf.size).fill(spread);
       rows.forEach((row, i) => {
         targets[i * classOf.size + classOf.get(set.labels[row]!)!]! += 1 - config.labelSmoothing;
@@ -146,3 +189,10 @@ export function checkPixels({ channels, height, width }: PixelSet, config: Train
       todo: "Correct data.size or data.channels in the config, or load the data set in that size.",
     });
 }
+
+const teacherMissing = (): ProtolineError =>
+  new ProtolineError("INVALID_ARGUMENT", {
+    expected: "a teacher, which the method distill needs",
+    got: "none",
+    todo: "Open one with openTeacher and pass it to train.",
+  });

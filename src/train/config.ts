@@ -30,6 +30,16 @@ const fill = optional(Type.Number({ minimum: 0, maximum: 255 }));
 const probability = optional(Type.Number({ minimum: 0, maximum: 1 }));
 const augmentation = Type.Object(
   {
+    resizedCrop: optional(
+      Type.Object(
+        {
+          area: optional(range),
+          aspect: optional(range),
+          degrees: optional(Type.Number({ minimum: 0, maximum: 180 })),
+        },
+        strict,
+      ),
+    ),
     crop: optional(Type.Object({ padding: Type.Integer({ minimum: 0 }), fill }, strict)),
     flip: optional(Type.Object({ axis: Type.Enum(["horizontal", "vertical"]), probability }, strict)),
     quarterTurns: optional(Type.Boolean()),
@@ -40,6 +50,9 @@ const augmentation = Type.Object(
         strict,
       ),
     ),
+    gray: optional(Type.Object({ probability }, strict)),
+    blur: optional(Type.Object({ probability, sigma: optional(range) }, strict)),
+    noise: optional(Type.Object({ probability, deviation: optional(range) }, strict)),
     cutout: optional(Type.Object({ size: count, fill }, strict)),
     erase: optional(
       Type.Object({ probability, area: optional(range), aspect: optional(range), fill }, strict),
@@ -61,12 +74,14 @@ const schema = Type.Object(
         channels: Type.Enum(["gray", "rgb"]),
         mean: Type.Array(Type.Number()),
         std: Type.Array(positive),
+        standardize: Type.Enum(["none", "image"], { default: "none" }),
       },
       strict,
     ),
     backbone: Type.Union([
       kind("conv4", { width: optional(count) }),
       kind("conv-encoder", { width: optional(count), embeddingDim: optional(count) }),
+      kind("compact", { widths, embeddingDim: optional(count) }),
       kind("resnet12", {
         widths,
         keep: optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
@@ -99,6 +114,15 @@ const schema = Type.Object(
         scale: optional(positive),
         answer: optional(Type.Enum(["nearestMean", "fineTune"])),
       }),
+      Type.Object(
+        {
+          kind: Type.Literal("distill"),
+          teachers: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+          views: count,
+          relation: optional(notNegative),
+        },
+        strict,
+      ),
     ]),
     episode: Type.Union(
       [Type.Object({ way: Type.Integer({ minimum: 2 }), shot: count, query: count }, strict), Type.Null()],
@@ -164,9 +188,13 @@ const schema = Type.Object(
  *
  * - `name`: of the bundle that comes out.
  * - `data`: the set, the split to train on and the one to validate on (`null`: none), the side of the square images in
- *   pixels, and what is subtracted from a 0 … 255 pixel and divides after that, one a channel.
- * - `episode`: classes, support and query images a class. For the method `classifier` instead `batch`: images of all
- *   classes a step.
+ *   pixels, and what is subtracted from a 0 … 255 pixel and divides after that, one a channel. `standardize: "image"`
+ *   then brings each picture to mean 0 and deviation 1 over all its channels. Default `none`.
+ * - `episode`: classes, support and query images a class. For the methods `classifier` and `distill` instead `batch`:
+ *   images of all classes a step.
+ * - `method` `distill`: `teachers` are models by name or path, whose embeddings the student learns side by side; `views`
+ *   is how many pictures, each changed by `augment` in its own way, are shown before the same ones come again, a multiple
+ *   of `batch`: the teachers see each once.
  * - `episodes`: how many steps, each of one batch or of `episodesPerStep` episodes (default 1), whose mean loss is what a
  *   step lowers.
  * - `initial`: folder of an earlier run whose weights it starts from, where names and shapes agree. Default `null`.
@@ -210,13 +238,17 @@ export function parseTrainConfig(value: unknown, where = "the config"): TrainCon
     if (list.length !== planes)
       throw invalid(where, `data.${field}`, `${planes} number(s)`, `${list.length}`);
   const { schedule, method, backbone } = config;
-  const [needed, other] =
-    method.kind === "classifier" ? (["batch", "episode"] as const) : (["episode", "batch"] as const);
+  const batched = method.kind === "classifier" || method.kind === "distill";
+  const [needed, other] = batched ? (["batch", "episode"] as const) : (["episode", "batch"] as const);
   if (config[needed] === null) throw invalid(where, needed, `a value, which ${method.kind} needs`, "null");
   if (config[other] !== null)
     throw invalid(where, other, `null, as ${method.kind} takes ${needed}`, JSON.stringify(config[other]));
-  if (method.kind === "classifier" && config.episodesPerStep !== 1)
-    throw invalid(where, "episodesPerStep", "1, as classifier takes batch", `${config.episodesPerStep}`);
+  if (batched && config.episodesPerStep !== 1)
+    throw invalid(where, "episodesPerStep", `1, as ${method.kind} takes batch`, `${config.episodesPerStep}`);
+  if (method.kind === "distill" && method.views % config.batch! !== 0)
+    throw invalid(where, "method.views", `a multiple of batch, ${config.batch}`, `${method.views}`);
+  if (method.kind === "protonet" && method.metric === "mahalanobis" && method.scale !== undefined)
+    throw invalid(where, "method.scale", "nothing, as mahalanobis has its own scale", `${method.scale}`);
   if (method.kind !== "classifier" && config.augment?.mixup)
     throw invalid(where, "augment.mixup", `nothing, as ${method.kind} has no targets to mix`, "options");
   if (method.kind === "maml" && backbone.kind === "resnet12" && (backbone.keep ?? 1) < 1)

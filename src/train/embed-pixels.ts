@@ -22,9 +22,8 @@ export async function embedPixels(
   encoder: Encoder,
   { invert = false, onProgress }: EmbedPixelsOptions = {},
 ): Promise<EmbeddedDataset> {
-  const { mean, std } = encoder.manifest.preprocess;
   const pixels = invert ? set.pixels.map((value) => 255 - value) : set.pixels;
-  const batch = batcher({ ...set, pixels }, { mean, std });
+  const batch = batcher({ ...set, pixels }, encoder.manifest.preprocess);
   const length = set.channels * set.height * set.width;
   const rows: Float32Array[] = [];
   for (let start = 0; start < set.labels.length; start += together) {

@@ -15,20 +15,19 @@ export interface EmbedSplitOptions
  * Pictures that are not square are stretched, as {@link loadDataset} does.
  *
  * @param name of a data set, see {@link findDataset}.
- * @throws what {@link loadDataset} throws; INVALID_ARGUMENT for an encoder that wants pictures that are not square, or
- *   standardised one by one.
+ * @throws what {@link loadDataset} throws; INVALID_ARGUMENT for an encoder that wants pictures that are not square.
  */
 export async function embedSplit(
   name: string,
   encoder: Encoder,
   { onProgress, ...options }: EmbedSplitOptions,
 ): Promise<EmbeddedDataset> {
-  const { size, channels, interpolation, standardize } = encoder.manifest.preprocess;
+  const { size, channels, interpolation } = encoder.manifest.preprocess;
   const [height, width] = size;
-  if (height !== width || standardize !== "none")
+  if (height !== width)
     throw new ProtolineError("INVALID_ARGUMENT", {
-      expected: "an encoder of square pictures that are scaled by mean and std alone, for a data set by name",
-      got: `${height} x ${width} pixels, standardize ${standardize}`,
+      expected: "an encoder of square pictures, for a data set by name",
+      got: `${height} x ${width} pixels`,
       todo: "Evaluate a folder of the pictures with this encoder.",
     });
   const pixels = await loadDataset(name, {

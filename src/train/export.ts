@@ -48,7 +48,7 @@ export function exportBundle({ config, weights, pixels, provenance }: ExportOpti
         // (255 − p − mean)/std = −(p − (255 − mean))/std
         mean: pixels.invert ? data.mean.map((mean) => 255 - mean) : data.mean,
         std: data.std,
-        standardize: "none",
+        standardize: data.standardize,
       },
       decision: decisionOf(config, weights),
       priors: { ...defaultPriors, baseMean: null },
@@ -78,6 +78,12 @@ function decisionOf({ method }: TrainConfig, weights: ReadonlyMap<string, Tensor
       const lambda = Math.exp(Number(weights.get("logLambda")!.data[0]));
       return of({ kind: "ridge", lambda, projection: null });
     }
+    case "distill":
+      // What its teacher was learned in: square roots at length 1, less the mean.
+      return {
+        ...defaultDecision,
+        transform: { power: 0.5, normalize: true, center: "gallery" },
+      };
     case "classifier":
       // SimpleShot (Wang et al. 2019, arXiv:1911.04623): centred by the mean of the training pictures, of length 1.
       return of(

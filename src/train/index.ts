@@ -22,6 +22,15 @@ export {
   parseTransform,
   transformNames,
 } from "./names.ts";
-export { type ClassBatch, encoderGraph, type Step, trainingStep, validationStep } from "./step.ts";
+export {
+  type BatchShape,
+  type ClassBatch,
+  encoderGraph,
+  type Step,
+  type TeacherBatch,
+  trainingStep,
+  validationStep,
+} from "./step.ts";
+export { openTeacher, type Teacher, type TeacherOptions } from "./teacher.ts";
 export { type TrainOptions, type TrainProgress, type TrainResult, train, type Validated } from "./trainer.ts";
 export { type EpisodeScores, testEpisodes, type ValidatorOptions } from "./validate.ts";

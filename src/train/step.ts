@@ -28,6 +28,15 @@ export interface ClassBatch {
   readonly classes: number;
 }
 
+/** Images without classes and a teacher's embeddings of them: how many a step, and the numbers of each. */
+export interface TeacherBatch {
+  readonly images: number;
+  readonly dim: number;
+}
+
+/** What one run of a step's graph is fed. */
+export type BatchShape = EpisodeShape | ClassBatch | TeacherBatch;
+
 /** What decides the graphs of a config. */
 export type Task = Pick<
   TrainConfig,
@@ -46,7 +55,7 @@ export type Task = Pick<
 export interface Step {
   /**
    * Inputs: `images` `[way × (shot + query), C, H, W]`, or `[images, C, H, W]` with `targets` `[images, classes]` (shares
-   * that add up to 1), every state and sum by name, the scalars and the noise. Outputs: `loss`, `accuracy` (of the episode
+   * that add up to 1) or `[images, dim]` (a teacher's embeddings of length 1), every state and sum by name, the scalars and the noise. Outputs: `loss`, `accuracy` (of the episode
    * or batch), `norm` (of all gradients so far), each `[]`, and `next/NAME` for each state that changes and each sum.
    */
   readonly graph: Graph;
@@ -91,6 +100,26 @@ function classScore(f: Frame, task: Task, { images, classes }: ClassBatch): Scor
   return score(g, logits, targets, g.Equal(best(logits), best(targets)));
 }
 
+/** `accuracy`: the share of pictures that the student's answer finds among the teacher's of the batch. */
+function teacherScore(f: Frame, task: Task, { images, dim }: TeacherBatch): Score {
+  const { g } = f;
+  const x = g.input("images", "float32", [images, ...imageShape(task)]);
+  const targets = g.input("targets", "float32", [images, dim]);
+  const { distill } = createMethod(task.method);
+  const { loss, cosines } = distill!(f, createBackbone(task.backbone), x, targets);
+  const own = tensor(
+    "int64",
+    Array.from({ length: images }, (_, i) => i),
+  );
+  return { loss, accuracy: share(g, g.Equal(g.ArgMax(cosines, { axis: 1, keepdims: 0 }), own)) };
+}
+
+function batchScore(f: Frame, task: Task, batch: BatchShape): Score {
+  if ("classes" in batch) return classScore(f, task, batch);
+  if ("dim" in batch) return teacherScore(f, task, batch);
+  return episodeScore(f, task, batch, task.labelSmoothing);
+}
+
 function episodeScore(f: Frame, task: Task, shape: EpisodeShape, smoothing: number): Score {
   const { g } = f;
   const { way, shot, query } = shape;
@@ -109,16 +138,19 @@ function score(g: Builder, logits: Value, targets: Value, right: Value): Score {
   const surprise = g.Mul(g.LogSoftmax(logits, { axis: 1 }), targets);
   return {
     loss: g.Mul(g.ReduceSum(surprise, undefined, { keepdims: 0 }), -1 / Number(logits.shape[0])),
-    accuracy: g.ReduceMean(g.Cast(right, { to: 1 }), undefined, { keepdims: 0 }),
+    accuracy: share(g, right),
   };
 }
 
+/** Of those that are true, `[n]` → `[]`. */
+const share = (g: Builder, right: Value): Value =>
+  g.ReduceMean(g.Cast(right, { to: 1 }), undefined, { keepdims: 0 });
+
 /** Forward, loss, gradients and optimizer as one graph. */
-export function trainingStep(task: Task, batch: EpisodeShape | ClassBatch): Step {
+export function trainingStep(task: Task, batch: BatchShape): Step {
   const g = createBuilder("train");
   const f = createFrame(g, "train", ({ name, shape }) => g.input(name, "float32", shape));
-  const { loss, accuracy } =
-    "classes" in batch ? classScore(f, task, batch) : episodeScore(f, task, batch, task.labelSmoothing);
+  const { loss, accuracy } = batchScore(f, task, batch);
 
   const trained = f.specs.filter(({ role }) => role !== "statistic");
   const weights = trained.map(({ name }) => g.value(name));

@@ -14,6 +14,7 @@ import { parseTrainConfig, type TrainConfig } from "./config.ts";
 import { diverged, firstNotFinite } from "./diverged.ts";
 import { openLog } from "./log.ts";
 import { averageOf, type Step, trainingStep } from "./step.ts";
+import type { Teacher } from "./teacher.ts";
 import { openEventLog } from "./tensorboard.ts";
 import { type EpisodeScores, openValidator } from "./validate.ts";
 
@@ -22,6 +23,8 @@ export interface TrainOptions {
   readonly train: PixelSet;
   /** Classes that training never sees. Without them there is no validation and no early stopping. */
   readonly validation?: PixelSet;
+  /** For the method `distill`, see {@link openTeacher}. */
+  readonly teacher?: Teacher;
   /** Weights to start from instead, where a parameter of that name and shape is trained. */
   readonly initial?: ReadonlyMap<string, Constant<"float32">>;
   /** Folder of the run: `config.json`, `log.jsonl`, `last.ckpt`, `best.ckpt`, and event files for TensorBoard. */
@@ -80,7 +83,7 @@ type States = ReadonlyMap<string, Tensor>;
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, out, signal, onProgress } = options;
   const { episodes: total, episodesPerStep: perStep, seed } = config;
-  const sampler = createSampler(config, options.train);
+  const sampler = createSampler(config, options.train, options.teacher);
   const step = trainingStep(config, sampler.shape);
 
   await mkdir(out, { recursive: true });
@@ -131,7 +134,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       let [loss, accuracy, norm] = [0, 0, 0];
       for (let number = done * perStep; number < now * perStep; number++) {
         const feeds: Record<string, Tensor> = {
-          ...sampler.feeds(number),
+          ...(await sampler.feeds(number)),
           ...Object.fromEntries([...states, ...sums, ...scalars]),
           ...noiseOf(step, seed, number + 1),
         };

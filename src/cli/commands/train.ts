@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { ProtolineError, quote } from "../../core/index.ts";
 import type { PixelSet } from "../../data/index.ts";
-import type { TrainConfig, TrainProgress, TrainResult } from "../../train/index.ts";
+import type { Teacher, TrainConfig, TrainProgress, TrainResult } from "../../train/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { integer } from "../parse.ts";
 import { sources } from "../resources.ts";
@@ -60,6 +60,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
   const trainSet = await load(context, config, config.data.train, root);
   const validation = config.data.validation && (await load(context, config, config.data.validation, root));
 
+  const teacher = await openTeacher(config, trainSet);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
@@ -70,6 +71,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
       config,
       train: trainSet,
       ...(validation && { validation }),
+      ...(teacher && { teacher }),
       ...(config.initial !== null && { initial: await weightsOf(config.initial) }),
       out,
       resume: flags.resume ?? false,
@@ -80,7 +82,8 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
         if (state.validation || state.step % 100 === 0) context.note(`step ${state.step}: ${detail(state)}`);
       },
     })
-    .finally(() => {
+    .finally(async () => {
+      await teacher?.close();
       progress.stop();
       process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
     });
@@ -125,6 +128,25 @@ async function load(
     `${data.dataset} ${split}: ${plural(set.labels.length, "picture")} of ${plural(classes, "class", "classes")}`,
   );
   return set;
+}
+
+/** The teachers that the config names, for the method `distill`. */
+async function openTeacher(config: TrainConfig, train: PixelSet): Promise<Teacher | null> {
+  if (config.method.kind !== "distill") return null;
+  const room = await import("../../train/index.ts");
+  const { openEncoder } = await import("../../models/index.ts");
+  const found = await sources();
+  const options = { sources: found, ...(config.threads !== null && { threads: config.threads }) };
+  const encoders = await Promise.all(config.method.teachers.map((name) => openEncoder(name, options)));
+  const cacheDir = join(found.cache, "teachers");
+  const teacher = await room.openTeacher({ config, train, encoders, cacheDir });
+  return {
+    ...teacher,
+    async close() {
+      await teacher.close();
+      await Promise.all(encoders.map((encoder) => encoder.close()));
+    },
+  };
 }
 
 function report(

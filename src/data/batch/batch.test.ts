@@ -2,10 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { augmentBatch, type BatchAugmentation } from "./augment-batch.ts";
 import type { Batch, BatchData } from "./batch.ts";
+import { randomBlur, randomGray, randomNoise } from "./camera.ts";
 import { colorJitter } from "./color.ts";
 import { cutout, randomErase } from "./erase.ts";
 import { randomCrop, randomFlip, randomQuarterTurns, randomRotate } from "./geometry.ts";
 import { mixup } from "./mixup.ts";
+import { randomResizedCrop } from "./resized-crop.ts";
 
 type Change = <T extends BatchData>(batch: Batch<T>, seed: number) => Batch<T>;
 
@@ -16,6 +18,10 @@ const changes: Readonly<Record<string, Change>> = {
   quarterTurns: randomQuarterTurns,
   rotate: (batch, seed) => randomRotate(batch, { degrees: 20 }, seed),
   color: (batch, seed) => colorJitter(batch, { brightness: 0.4, contrast: 0.4, saturation: 0.4 }, seed),
+  resizedCrop: (batch, seed) => randomResizedCrop(batch, { degrees: 30 }, seed),
+  gray: (batch, seed) => randomGray(batch, { probability: 0.5 }, seed),
+  blur: (batch, seed) => randomBlur(batch, { probability: 0.5 }, seed),
+  noise: (batch, seed) => randomNoise(batch, {}, seed),
   cutout: (batch, seed) => cutout(batch, { size: 3 }, seed),
   erase: (batch, seed) => randomErase(batch, {}, seed),
 };
@@ -87,7 +93,7 @@ describe("bytes and floats", () => {
     fc.assert(
       fc.property(anyBatch, fc.integer(), (batch, seed) => {
         for (const [name, change] of Object.entries(changes)) {
-          if (name === "erase") continue;
+          if (name === "erase" || name === "noise") continue;
           const bytes = change(batch, seed).data;
           const exact = change(floats(batch), seed).data;
           const errors = exact.map((value, i) => Math.abs(bytes[i]! - Math.min(255, Math.max(0, value))));
@@ -95,6 +101,73 @@ describe("bytes and floats", () => {
         }
       }),
     );
+  });
+});
+
+describe("camera", () => {
+  const flat: Batch<Uint8Array> = { channels: 3, height: 9, width: 9, data: new Uint8Array(3 * 81).fill(90) };
+  const always = { probability: 1 } as const;
+
+  it("a resized crop, a blur and the loss of colour leave a flat grey picture as it is", () => {
+    expect(randomResizedCrop(flat, { degrees: 180, area: [0.2, 3] }, 1).data).toEqual(flat.data);
+    expect(randomBlur(flat, always, 2).data).toEqual(flat.data);
+    expect(randomGray(flat, always, 3).data).toEqual(flat.data);
+  });
+
+  it("a resized crop of the whole is the picture, and a quarter of it is magnified twice", () => {
+    const data = Float32Array.from({ length: 64 }, (_, i) => 3 * (i % 8) + 5 * (i >> 3));
+    const ramp = { channels: 1, height: 8, width: 8, data };
+    const whole = randomResizedCrop(ramp, { area: [1, 1], aspect: [1, 1] }, 4).data;
+    whole.forEach((value, i) => {
+      expect(value).toBeCloseTo(data[i]!, 4);
+    });
+    const part = randomResizedCrop(ramp, { area: [0.25, 0.25], aspect: [1, 1] }, 5).data;
+    // All but the outermost, which may lie between the edge and its mirror image.
+    for (let i = 1; i < 6; i++) {
+      expect(part[24 + i + 1]! - part[24 + i]!).toBeCloseTo(1.5, 4);
+      expect(part[8 * (i + 1) + 3]! - part[8 * i + 3]!).toBeCloseTo(2.5, 4);
+    }
+  });
+
+  it("a blur keeps the mean away from the edges and spreads a point as a Gaussian", () => {
+    const data = new Float32Array(21 * 21);
+    data[10 * 21 + 10] = 1;
+    const out = randomBlur(
+      { channels: 1, height: 21, width: 21, data },
+      { ...always, sigma: [1.5, 1.5] },
+      6,
+    ).data;
+    expect(out.reduce((a, b) => a + b)).toBeCloseTo(1, 5);
+    expect(out[10 * 21 + 12]! / out[10 * 21 + 10]!).toBeCloseTo(Math.exp(-4 / (2 * 1.5 ** 2)), 4);
+  });
+
+  it("noise has its deviation, and other values in each channel", () => {
+    const data = new Float32Array(3 * 100 * 100);
+    const out = randomNoise(
+      { channels: 3, height: 100, width: 100, data },
+      { ...always, deviation: [5, 5] },
+      7,
+    ).data;
+    const deviation = Math.sqrt(out.reduce((sum, value) => sum + value * value, 0) / out.length);
+    expect(deviation).toBeGreaterThan(4.9);
+    expect(deviation).toBeLessThan(5.1);
+    expect(out[0]).not.toBe(out[10_000]);
+  });
+
+  it("weighs the channels of a grey as the eye does", () => {
+    const data = Float32Array.of(100, 10, 1);
+    expect([...randomGray({ channels: 3, height: 1, width: 1, data }, always, 8).data]).toEqual([
+      expect.closeTo(35.884, 3),
+      expect.closeTo(35.884, 3),
+      expect.closeTo(35.884, 3),
+    ]);
+  });
+
+  it("refuses what makes no sense", () => {
+    expect(() => randomResizedCrop(flat, { area: [0, 1] }, 1)).toThrow(/area/);
+    expect(() => randomBlur(flat, { sigma: [0, 1] }, 1)).toThrow(/sigma/);
+    expect(() => randomNoise(flat, { deviation: [3, 1] }, 1)).toThrow(/deviation/);
+    expect(() => randomGray(flat, { probability: 2 }, 1)).toThrow(/probability/);
   });
 });
 

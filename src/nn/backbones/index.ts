@@ -1,4 +1,5 @@
 import type { Forward } from "../frame.ts";
+import { type CompactOptions, compact } from "./compact.ts";
 import { type ConvEncoderOptions, convEncoder } from "./conv-encoder.ts";
 import { type Conv4Options, conv4 } from "./conv4.ts";
 import { type MobileOptions, mobile } from "./mobile.ts";
@@ -10,6 +11,7 @@ import { type VitOptions, vit } from "./vit.ts";
 export type BackboneSpec =
   | ({ readonly kind: "conv4" } & Conv4Options)
   | ({ readonly kind: "conv-encoder" } & ConvEncoderOptions)
+  | ({ readonly kind: "compact" } & CompactOptions)
   | ({ readonly kind: "resnet12" } & ResNet12Options)
   | ({ readonly kind: "resnet18" } & ResNet18Options)
   | ({ readonly kind: "mobile" } & MobileOptions)
@@ -21,6 +23,8 @@ export function createBackbone(spec: BackboneSpec): Forward {
       return conv4(spec);
     case "conv-encoder":
       return convEncoder(spec);
+    case "compact":
+      return compact(spec);
     case "resnet12":
       return resNet12(spec);
     case "resnet18":
