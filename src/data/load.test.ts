@@ -168,6 +168,8 @@ describe("omniglot", () => {
     await expect(load()).rejects.toMatchObject({ code: "DATASET_BROKEN" });
     rmSync(join(root, "images_evaluation.zip"));
     await expect(load()).rejects.toMatchObject({ code: "DATASET_NOT_FOUND" });
+    const missing = loadDataset("omniglot", { root: join(root, "nowhere"), split: "val" });
+    await expect(missing).rejects.toThrow(/nowhere", got nothing of that name\. .*data pull omniglot/);
   });
 });
 

@@ -35,7 +35,9 @@ export async function loadDataset(name: string, options: LoadOptions): Promise<P
   const { size = dataset.size, channels = dataset.channels, interpolation = dataset.interpolation } = options;
   checkFormat(size, channels);
   const format: PixelFormat = { size, channels, interpolation, invert: dataset.invert };
-  const plan = await dataset.plan(datasetRoot(dataset, options.root), options.split, options);
+  const root = datasetRoot(dataset, options.root);
+  if (dataset.files.length > 0 && !existsSync(root)) throw notThere(dataset, root);
+  const plan = await dataset.plan(root, options.split, options);
   const length = plan.rows.length * channels * size * size;
   refuseTooLarge(length, plan.rows.length, options.memoryLimit ?? 2 * 2 ** 30);
 
@@ -59,6 +61,14 @@ export function findDataset(name: string): Dataset {
     expected: `one of the data sets ${datasets.map((dataset) => dataset.name).join(", ")}`,
     got: quote(name),
     todo: "Take one of these; pictures of your own are the data set `folder`.",
+  });
+}
+
+function notThere({ name }: Dataset, root: string): ProtolineError {
+  return new ProtolineError("DATASET_NOT_FOUND", {
+    expected: `a folder ${quote(root, 200)}`,
+    got: "nothing of that name",
+    todo: `Fetch the data set with \`protoline data pull ${name}\`, or name the folder that it lies in (--data).`,
   });
 }
 

@@ -32,5 +32,12 @@ export {
   validationStep,
 } from "./step.ts";
 export { openTeacher, type Teacher, type TeacherOptions } from "./teacher.ts";
-export { type TrainOptions, type TrainProgress, type TrainResult, train, type Validated } from "./trainer.ts";
+export {
+  shipped,
+  type TrainOptions,
+  type TrainProgress,
+  type TrainResult,
+  train,
+  type Validated,
+} from "./trainer.ts";
 export { type EpisodeScores, testEpisodes, type ValidatorOptions } from "./validate.ts";

@@ -222,8 +222,11 @@ const toConstants = (states: States): Map<string, Constant<"float32">> =>
 const advance = (states: States, results: Readonly<Record<string, Tensor>>): States =>
   new Map([...states].map(([name, value]) => [name, results[`next/${name}`] ?? value]));
 
-/** The weights that are validated and shipped: their averages, where there are any. */
-function shipped<T>({ average }: TrainConfig, states: ReadonlyMap<string, T>): Map<string, T> {
+/** The weights of a run's states that are validated and shipped: their averages, where there are any. */
+export function shipped<T>(
+  { average }: Pick<TrainConfig, "average">,
+  states: ReadonlyMap<string, T>,
+): Map<string, T> {
   const plain = [...states].filter(([name]) => !name.includes(":"));
   return new Map(
     plain.map(([name, value]) => [name, average === null ? value : (states.get(averageOf(name)) ?? value)]),
