@@ -30,6 +30,7 @@ export {
   exportBundle,
   openTeacher,
   parseTrainConfig,
+  readInitial,
   type Teacher,
   type TeacherOptions,
   type TrainConfig,

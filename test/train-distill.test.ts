@@ -1,15 +1,24 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { float16Weights } from "../src/compress/float16.ts";
 import { createRng } from "../src/core/index.ts";
 import { createBuilder, tensor, type Value } from "../src/graph/index.ts";
 import { distill } from "../src/methods/index.ts";
-import type { Encoder } from "../src/models/index.ts";
+import { type Encoder, writeBundle } from "../src/models/index.ts";
 import { createFrame } from "../src/nn/index.ts";
-import { modelOf, writeModel } from "../src/onnx/index.ts";
+import { modelOf, readModel, writeModel } from "../src/onnx/index.ts";
 import { openSession, Tensor } from "../src/runtime/index.ts";
-import { exportBundle, openTeacher, readCheckpoint, type TrainConfig, train } from "../src/train/index.ts";
+import {
+  exportBundle,
+  openTeacher,
+  readCheckpoint,
+  readInitial,
+  type TrainConfig,
+  train,
+} from "../src/train/index.ts";
 import { fakeEncoder } from "./support/fake-encoder.ts";
 import { toyConfig, toySet } from "./train/toy.ts";
 
@@ -34,6 +43,7 @@ const config = (changes: Readonly<Record<string, unknown>> = {}): TrainConfig =>
     ...changes,
   });
 const set = toySet(6, 10, 3);
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 /** A teacher that counts the pictures that it is asked for. */
 function counted(): { readonly encoder: Encoder; readonly asked: () => number } {
@@ -168,6 +178,35 @@ describe("training by a teacher", () => {
     });
     expect(manifest.preprocess.standardize).toBe("image");
     expect(manifest.embeddingDim).toBe(16);
+  });
+
+  it("can be gone on with from its bundle, also in half precision", async () => {
+    const { result } = await run("to-go-on", { config: config({ episodes: 2 }) });
+    const bundle = exportBundle({
+      config: config(),
+      weights: result.weights,
+      pixels: { interpolation: "bilinear", invert: false },
+      provenance: { origin: "a test", license: "Apache-2.0", trainedOn: "toys" },
+    });
+    await writeBundle(bundle, join(folder, "plain.onnx"));
+    const plain = await readInitial(join(folder, "plain.onnx"));
+    for (const [name, { data }] of result.weights)
+      if (name.startsWith("encoder/")) expect(plain.get(name)!.data).toEqual(data);
+    const { graph } = readModel(bundle.model);
+    const model = writeModel(modelOf(float16Weights(graph)));
+    const half = {
+      model,
+      manifest: { ...bundle.manifest, model: { sha256: sha256(model), bytes: model.length } },
+    };
+    await writeBundle(half, join(folder, "half.onnx"));
+    const read = await readInitial(join(folder, "half.onnx"));
+    for (const [name, { data, dims }] of plain) {
+      expect(read.get(name)!.dims).toEqual(dims);
+      read.get(name)!.data.forEach((value, i) => {
+        expect(Math.abs(value - data[i]!)).toBeLessThanOrEqual(1e-3 * Math.abs(data[i]!) + 1e-6);
+      });
+    }
+    await expect(readInitial(join(folder, "nothing"))).rejects.toThrow(/neither a checkpoint nor a bundle/);
   });
 });
 

@@ -47,7 +47,7 @@ export async function writeCheckpoint<Note>(path: string, { note, states }: Chec
  */
 export async function readCheckpoint<Note>(path: string): Promise<Checkpoint<Note> | null> {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return null;
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
     throw invalid(path, String(error.code));
   });
   if (bytes === null) return null;

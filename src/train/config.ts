@@ -197,7 +197,8 @@ const schema = Type.Object(
  *   of `batch`: the teachers see each once.
  * - `episodes`: how many steps, each of one batch or of `episodesPerStep` episodes (default 1), whose mean loss is what a
  *   step lowers.
- * - `initial`: folder of an earlier run whose weights it starts from, where names and shapes agree. Default `null`.
+ * - `initial`: folder of an earlier run, or bundle, whose weights it starts from, where names and shapes agree. Default
+ *   `null`.
  * - `augment`: how training pictures are changed, by seed; see `BatchAugmentation`. Beside those `mixup`, which mixes
  *   pictures and targets of a `batch`, for the method `classifier` alone. Default `null`.
  * - `rate`, `schedule`: the learning rate at first, and the factor on it; see {@link Schedule}.

@@ -72,7 +72,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
       train: trainSet,
       ...(validation && { validation }),
       ...(teacher && { teacher }),
-      ...(config.initial !== null && { initial: await weightsOf(config.initial) }),
+      ...(config.initial !== null && { initial: await room.readInitial(config.initial) }),
       out,
       resume: flags.resume ?? false,
       ...(context.provider && { provider: context.provider }),
@@ -164,20 +164,6 @@ function report(
     print(`best validation ${percent(best.accuracy, 2)} ± ${percent(best.ci95, 2)} after step ${best.step}`);
   if (ended === "early") note("ended early: validation had not become better for as long as patience says");
   if (ended === "stopped") note("stopped; --resume goes on from here");
-}
-
-/** The weights of an earlier run: its best by validation, or else its last. */
-async function weightsOf(folder: string) {
-  const { readCheckpoint } = await import("../../train/index.ts");
-  for (const file of ["best.ckpt", "last.ckpt"]) {
-    const found = await readCheckpoint(join(folder, file));
-    if (found) return found.states;
-  }
-  throw new ProtolineError("CONFIG_INVALID", {
-    expected: 'a folder of an earlier run in field "initial"',
-    got: `no checkpoint in ${quote(folder, 200)}`,
-    todo: "Run the training that this one starts from first, or correct the path.",
-  });
 }
 
 async function readJson(path: string): Promise<unknown> {
