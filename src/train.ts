@@ -30,6 +30,7 @@ export {
   exportBundle,
   openTeacher,
   parseTrainConfig,
+  readImported,
   readInitial,
   type Teacher,
   type TeacherOptions,

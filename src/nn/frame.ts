@@ -15,6 +15,8 @@ export interface ParameterSpec {
    */
   readonly role: "weight" | "affine" | "statistic";
   readonly init: Init;
+  /** What its steps are multiplied by. Default 1. */
+  readonly rate?: number;
 }
 
 /**

@@ -1,4 +1,4 @@
-export { type BackboneSpec, createBackbone } from "./backbones/index.ts";
+export { type BackboneSpec, createBackbone, type ImportedModel } from "./backbones/index.ts";
 export { type DropBlockOptions, dropBlock } from "./drop-block.ts";
 export {
   createFrame,

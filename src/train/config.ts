@@ -95,6 +95,15 @@ const schema = Type.Object(
         depth: optional(count),
         heads: optional(count),
       }),
+      Type.Object(
+        {
+          kind: Type.Literal("imported"),
+          model: Type.String({ minLength: 1 }),
+          freeze: probability,
+          decay: optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+        },
+        strict,
+      ),
     ]),
     method: Type.Union([
       kind("protonet", {
@@ -190,6 +199,8 @@ const schema = Type.Object(
  * - `data`: the set, the split to train on and the one to validate on (`null`: none), the side of the square images in
  *   pixels, and what is subtracted from a 0 … 255 pixel and divides after that, one a channel. `standardize: "image"`
  *   then brings each picture to mean 0 and deviation 1 over all its channels. Default `none`.
+ * - `backbone` `imported`: a model by name or path, whose embedding is trained further; `freeze` and `decay` say how much of
+ *   it; see `ImportedOptions`. Its pictures are those that its manifest asks for.
  * - `episode`: classes, support and query images a class. For the methods `classifier` and `distill` instead `batch`:
  *   images of all classes a step.
  * - `method` `distill`: `teachers` are models by name or path, whose embeddings the student learns side by side; `views`

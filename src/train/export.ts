@@ -4,6 +4,7 @@ import type { PixelSet, Preprocess } from "../data/index.ts";
 import { type DecisionSpec, defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import type { Tensor } from "../graph/index.ts";
 import { type Bundle, encoderOf, type Provenance } from "../models/index.ts";
+import type { ImportedModel } from "../nn/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
 import type { TrainConfig } from "./config.ts";
 import { embedPixels } from "./embed-pixels.ts";
@@ -11,6 +12,8 @@ import { encoderGraph } from "./step.ts";
 
 export interface ExportOptions {
   readonly config: TrainConfig;
+  /** What the backbone `imported` stands for. */
+  readonly imported?: ImportedModel;
   /** Parameters and statistics, as {@link TrainResult.weights}. */
   readonly weights: ReadonlyMap<string, Tensor>;
   /** How the data set made its pictures into pixels. */
@@ -23,9 +26,9 @@ export interface ExportOptions {
 }
 
 /** The trained encoder as a bundle that enrolls and recognizes with the decision that it was trained for. */
-export function exportBundle({ config, weights, pixels, provenance }: ExportOptions): Bundle {
+export function exportBundle({ config, imported, weights, pixels, provenance }: ExportOptions): Bundle {
   const { data, name } = config;
-  const graph = encoderGraph(config, weights, pixels.invert);
+  const graph = encoderGraph({ ...config, ...(imported && { imported }) }, weights, pixels.invert);
   const model = writeModel(modelOf(graph));
   const embeddingDim = Number(graph.outputs[0]!.shape![1]);
   return {

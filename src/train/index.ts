@@ -14,6 +14,7 @@ export { type EmbedPixelsOptions, embedPixels } from "./embed-pixels.ts";
 export { type EmbedSplitOptions, embedSplit } from "./embed-split.ts";
 export { type EvaluateOptions, type Evaluation, type EvaluationRow, evaluate } from "./evaluate.ts";
 export { type ExportOptions, exportBundle, withBaseMean } from "./export.ts";
+export { readImported } from "./imported.ts";
 export { readInitial } from "./initial.ts";
 export {
   formatHead,
@@ -41,4 +42,4 @@ export {
   train,
   type Validated,
 } from "./trainer.ts";
-export { type EpisodeScores, testEpisodes, type ValidatorOptions } from "./validate.ts";
+export { type EpisodeScores, type Trained, testEpisodes, type ValidatorOptions } from "./validate.ts";

@@ -13,7 +13,9 @@ import { createMethod, type EpisodeShape } from "../methods/index.ts";
 import {
   createBackbone,
   createFrame,
+  type Forward,
   type Frame,
+  type ImportedModel,
   initialize,
   type NoiseSpec,
   type ParameterSpec,
@@ -41,7 +43,12 @@ export type BatchShape = EpisodeShape | ClassBatch | TeacherBatch;
 export type Task = Pick<
   TrainConfig,
   "data" | "backbone" | "method" | "episodesPerStep" | "optimizer" | "clip" | "labelSmoothing" | "average"
->;
+> & {
+  /** What the backbone `imported` stands for. */
+  readonly imported?: ImportedModel;
+};
+
+const backboneOf = ({ backbone, imported }: Task): Forward => createBackbone(backbone, imported);
 
 /**
  * One step of training as a graph, and the states that go round from step to step.
@@ -95,7 +102,7 @@ function classScore(f: Frame, task: Task, { images, classes }: ClassBatch): Scor
   const { classify } = createMethod(task.method);
   const x = g.input("images", "float32", [images, ...imageShape(task)]);
   const targets = g.input("targets", "float32", [images, classes]);
-  const logits = classify!(f, createBackbone(task.backbone), x, classes);
+  const logits = classify!(f, backboneOf(task), x, classes);
   const best = (v: Value): Value => g.ArgMax(v, { axis: 1, keepdims: 0 });
   return score(g, logits, targets, g.Equal(best(logits), best(targets)));
 }
@@ -106,7 +113,7 @@ function teacherScore(f: Frame, task: Task, { images, dim }: TeacherBatch): Scor
   const x = g.input("images", "float32", [images, ...imageShape(task)]);
   const targets = g.input("targets", "float32", [images, dim]);
   const { distill } = createMethod(task.method);
-  const { loss, cosines } = distill!(f, createBackbone(task.backbone), x, targets);
+  const { loss, cosines } = distill!(f, backboneOf(task), x, targets);
   const own = tensor(
     "int64",
     Array.from({ length: images }, (_, i) => i),
@@ -124,7 +131,7 @@ function episodeScore(f: Frame, task: Task, shape: EpisodeShape, smoothing: numb
   const { g } = f;
   const { way, shot, query } = shape;
   const images = g.input("images", "float32", [way * (shot + query), ...imageShape(task)]);
-  const logits = createMethod(task.method).answer(f, createBackbone(task.backbone), images, shape);
+  const logits = createMethod(task.method).answer(f, backboneOf(task), images, shape);
   const n = way * query;
   const targets = new Float32Array(n * way).fill(smoothing / way);
   for (let i = 0; i < n; i++) targets[i * way + Math.floor(i / query)]! += 1 - smoothing;
@@ -166,17 +173,18 @@ export function trainingStep(task: Task, batch: BatchShape): Step {
     Object.keys(optimizer.scalars(1, 1)).map((key) => [key, g.input(`scalar:${key}`, "float32", [])]),
   );
   const next = new Map<string, Value>(f.updates);
-  trained.forEach(({ name, shape, role }, i) => {
+  trained.forEach(({ name, shape, role, rate = 1 }, i) => {
     const weight = weights[i]!;
     const input = (what: string): Value => g.input(beside(what, name), "float32", shape);
     g.scope(`update/${name}`, () => {
       const slots = optimizer.slots.map(input);
       const parts = { weight, gradient: clipped[i]!, slots, scalars };
       const updated = optimizer.update(g, parts, role === "weight");
-      next.set(name, updated.weight);
+      const moved = rate === 1 ? updated.weight : g.Add(weight, g.Mul(g.Sub(updated.weight, weight), rate));
+      next.set(name, moved);
       for (const [s, slot] of optimizer.slots.entries()) next.set(beside(slot, name), updated.slots[s]!);
       if (task.average !== null)
-        next.set(averageOf(name), movingAverage(g, input("average"), updated.weight, task.average));
+        next.set(averageOf(name), movingAverage(g, input("average"), moved, task.average));
     });
   });
   const nextOf = (values: ReadonlyMap<string, Value>): Record<string, Value> =>
@@ -249,8 +257,6 @@ export function encoderGraph(task: Task, weights: ReadonlyMap<string, Tensor>, n
   const g = createBuilder("encoder");
   const f = createFrame(g, "infer", ({ name }) => g.constant(weights.get(name)!, name));
   const images = g.input("images", "float32", ["N", ...imageShape(task)]);
-  const embedding = f.scope("encoder", () =>
-    createBackbone(task.backbone)(f, negate ? g.Neg(images) : images),
-  );
+  const embedding = f.scope("encoder", () => backboneOf(task)(f, negate ? g.Neg(images) : images));
   return g.build({ embedding });
 }

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { createRng, ProtolineError, quote } from "../core/index.ts";
 import type { PixelSet } from "../data/index.ts";
 import { type Tensor as Constant, sizeOf, tensor } from "../graph/index.ts";
+import type { ImportedModel } from "../nn/index.ts";
 import { factorAt } from "../optim/index.ts";
 import { type Provider, Tensor } from "../runtime/index.ts";
 import { createSampler } from "./batch.ts";
@@ -25,6 +26,8 @@ export interface TrainOptions {
   readonly validation?: PixelSet;
   /** For the method `distill`, see {@link openTeacher}. */
   readonly teacher?: Teacher;
+  /** What the backbone `imported` stands for, see {@link readImported}. */
+  readonly imported?: ImportedModel;
   /** Weights to start from instead, where a parameter of that name and shape is trained. */
   readonly initial?: ReadonlyMap<string, Constant<"float32">>;
   /** Folder of the run: `config.json`, `log.jsonl`, `last.ckpt`, `best.ckpt`, and event files for TensorBoard. */
@@ -84,7 +87,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, out, signal, onProgress } = options;
   const { episodes: total, episodesPerStep: perStep, seed } = config;
   const sampler = createSampler(config, options.train, options.teacher);
-  const step = trainingStep(config, sampler.shape);
+  const task = { ...config, ...(options.imported && { imported: options.imported }) };
+  const step = trainingStep(task, sampler.shape);
 
   await mkdir(out, { recursive: true });
   const last = join(out, "last.ckpt");
@@ -104,7 +108,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const validate =
     options.validation &&
     (await openValidator(
-      config,
+      task,
       options.validation,
       start.keys(),
       { ...config.validation, seed: seed + 1 },

@@ -7,7 +7,7 @@ import { type SessionOptions, Tensor } from "../runtime/index.ts";
 import { batcher, checkPixels, episodeRows } from "./batch.ts";
 import { compile } from "./compile.ts";
 import type { TrainConfig } from "./config.ts";
-import { imageShape, validationStep } from "./step.ts";
+import { imageShape, type Task, validationStep } from "./step.ts";
 
 export interface EpisodeScores {
   readonly episodes: number;
@@ -24,6 +24,9 @@ export interface Validator {
   close(): Promise<void>;
 }
 
+/** A config, and what its backbone `imported` stands for. */
+export type Trained = TrainConfig & Pick<Task, "imported">;
+
 export interface ValidatorOptions extends EpisodeShape {
   readonly episodes: number;
   readonly seed: number;
@@ -36,7 +39,7 @@ export interface ValidatorOptions extends EpisodeShape {
  * @throws EPISODE_IMPOSSIBLE, CONFIG_INVALID
  */
 export async function openValidator(
-  config: TrainConfig,
+  config: Trained,
   set: PixelSet,
   names: Iterable<string>,
   { episodes, seed, way, shot, query }: ValidatorOptions,
@@ -71,7 +74,7 @@ export async function openValidator(
 
 /** How the weights of a training answer episodes of another set, by the method that they were trained with. */
 export async function testEpisodes(
-  config: TrainConfig,
+  config: Trained,
   weights: ReadonlyMap<string, Constant<"float32">>,
   set: PixelSet,
   options: ValidatorOptions & SessionOptions,

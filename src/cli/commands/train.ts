@@ -55,6 +55,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
   // Before the minutes of decoding.
   if (context.provider) await requireProvider(context.provider);
   context.note(JSON.stringify(config));
+  const imported = await room.readImported(config, await sources());
   const out = flags.out ?? join("runs", config.name);
   const root = flags.data ?? dataSources(process.env).folder;
   const trainSet = await load(context, config, config.data.train, root);
@@ -72,6 +73,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
       train: trainSet,
       ...(validation && { validation }),
       ...(teacher && { teacher }),
+      ...(imported && { imported }),
       ...(config.initial !== null && { initial: await room.readInitial(config.initial) }),
       out,
       resume: flags.resume ?? false,
@@ -91,6 +93,7 @@ async function run(context: Context, [path]: [string], flags: TrainFlags): Promi
   const { interpolation, invert, license } = dataset;
   const exported = room.exportBundle({
     config,
+    ...(imported && { imported }),
     weights: result.weights,
     pixels: { interpolation, invert },
     provenance: {
