@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { access, readFile, rm } from "node:fs/promises";
+import { access, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drawInto, type Ended, environment, lines, main, newFolder, protoline } from "./cli-help.ts";
@@ -246,7 +246,7 @@ describe("protoline, from folder to answer", () => {
   });
 
   it("shows itself: known parts are known, what was never shown is not, and a class is added live", async () => {
-    const { code, out, err } = await run("demo", "--json");
+    const { code, out, err } = await run("demo", "--json", "--keep", "shown");
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const { before, after, rolledBack, rolledForward } = JSON.parse(out);
     const share = (rows: Record<string, number>[], key: string): number =>
@@ -257,5 +257,8 @@ describe("protoline, from folder to answer", () => {
     expect(share(known, "recognized")).toBeGreaterThanOrEqual(0.75);
     expect(share(strangers, "unknown")).toBeGreaterThanOrEqual(0.9);
     expect([rolledBack, rolledForward]).toEqual(["unknown", "known, motor housing"]);
+    for (const kind of ["washer", "gear", "bracket", "motor housing"])
+      expect(await readdir(join(folder, "shown/parts", kind))).toHaveLength(10);
+    expect(await readdir(join(folder, "shown/frames"))).toHaveLength(121);
   });
 });

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { createRng, quote } from "../../core/index.ts";
 import type { Recognizer } from "../../recognizer/index.ts";
@@ -14,6 +16,11 @@ const newClass: PartKind = "motor housing";
 /** Never enrolled: what it is told must stay "unknown" to the end. */
 const stranger: PartKind = "bolt";
 
+interface DemoFlags {
+  readonly seed: number;
+  readonly keep?: string;
+}
+
 export function demo(program: Command): void {
   program
     .command("demo")
@@ -21,11 +28,15 @@ export function demo(program: Command): void {
       "the whole thing in ten seconds, without a file of your own: enroll, recognize, unknown, a class added live",
     )
     .option("--seed <n>", "of the drawn pictures", integer, 1)
+    .option(
+      "--keep <folder>",
+      "write the pictures to parts/ and frames/ in that folder, to go on with by hand",
+    )
     .addHelpText(
       "after",
-      "\nThe pictures are drawn by the demo itself (metal parts on a belt, each with another pose, light, wear and noise),\nthe gallery lives in memory, and no file is written.",
+      "\nThe pictures are drawn by the demo itself (metal parts on a belt, each with another pose, light, wear and noise),\nthe gallery lives in memory, and without --keep no file is written.",
     )
-    .action(action<[], { seed: number }>((context, _, { seed }) => run(context, seed)));
+    .action(action<[], DemoFlags>((context, _, flags) => run(context, flags)));
 }
 
 /** What became of the frames of one kind of part. */
@@ -41,9 +52,11 @@ interface Tally {
   ms: number;
 }
 
-type Draw = (kind: PartKind, n: number) => Promise<Uint8Array[]>;
+/** Where pictures go that are kept: `parts` are those that are enrolled. */
+type Purpose = "parts" | "frames";
+type Draw = (kind: PartKind, n: number, purpose: Purpose) => Promise<Uint8Array[]>;
 
-async function run(context: Context, seed: number): Promise<void> {
+async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
   const say = context.json ? () => {} : context.print;
   const { bold, dim } = context.paint;
   const began = performance.now();
@@ -51,10 +64,12 @@ async function run(context: Context, seed: number): Promise<void> {
   const rng = createRng(seed);
   let drawn = 0;
   let msDrawing = 0;
-  const draw: Draw = async (kind, n) => {
+  const draw: Draw = async (kind, n, purpose) => {
     const started = performance.now();
+    const first = drawn;
     const pictures = await Promise.all(Array.from({ length: n }, () => drawPart(kind, rng.fork(drawn++))));
     msDrawing += performance.now() - started;
+    if (keep !== undefined) await keepPictures(keep, purpose, kind, first, pictures);
     return pictures;
   };
 
@@ -63,11 +78,13 @@ async function run(context: Context, seed: number): Promise<void> {
   const { Recognizer } = await import("../../recognizer/index.ts");
   const recognizer = await Recognizer.open({ model: encoder, store: "memory:", gallery: "demo" });
   try {
-    say(`${bold("Protoline demo")}: the parts are drawn here; nothing is downloaded and no file is written.`);
+    say(
+      `${bold("Protoline demo")}: the parts are drawn here; nothing is downloaded${keep === undefined ? " and no file is written" : ""}.`,
+    );
     say(`model ${quote(model)}: ${why}\n`);
 
     const enroll = async (kind: PartKind): Promise<number> => {
-      const pictures = await draw(kind, shots);
+      const pictures = await draw(kind, shots, "parts");
       const { ms } = await recognizer.enroll(kind, pictures, { who: context.who });
       say(`  enrolled ${plural(shots, "picture")} of ${kind} in ${seconds(ms.total)}`);
       return ms.total;
@@ -92,7 +109,7 @@ async function run(context: Context, seed: number): Promise<void> {
     say(tallyTable(after, context));
 
     say(`\n${bold("4. Take it back, and forward again.")}`);
-    const [frame] = await draw(newClass, 1);
+    const [frame] = await draw(newClass, 1, "frames");
     const at = async (revision: number): Promise<string> => {
       await recognizer.store.rollback("demo", revision, { who: context.who });
       await recognizer.refresh();
@@ -126,12 +143,32 @@ async function run(context: Context, seed: number): Promise<void> {
     say(
       `\n${plural(frames, "frame")} at ${msEach.toFixed(1)} ms each; a class of ${shots} pictures enrolled in ${seconds(Math.max(...enrollMs))} at most;\n${seconds(total)} in all, ${seconds(msDrawing)} of it to draw the pictures.`,
     );
+    if (keep !== undefined)
+      say(
+        `\n${bold("The pictures")} are in ${quote(keep, 200)}; by hand:\n  npx protoline enroll ${join(keep, "parts")}\n  npx protoline recognize ${join(keep, "frames")}`,
+      );
     say(
       `\n${bold("Now your own parts")}: a folder for each part, ten pictures in it, then\n  npx protoline enroll parts/\n  npx protoline recognize frames/\n${dim("  npx protoline tune    # when it knows a few classes: fit the decision to your pictures")}`,
     );
   } finally {
     await recognizer.close();
     await encoder.close();
+  }
+}
+
+/** `parts` as a folder for each kind, which is what `enroll` takes; `frames` in one folder, as a line delivers them. */
+async function keepPictures(
+  folder: string,
+  purpose: Purpose,
+  kind: PartKind,
+  first: number,
+  pictures: readonly Uint8Array[],
+): Promise<void> {
+  const target = purpose === "parts" ? join(folder, purpose, kind) : join(folder, purpose);
+  await mkdir(target, { recursive: true });
+  for (const [i, bytes] of pictures.entries()) {
+    const number = String(first + i).padStart(3, "0");
+    await writeFile(join(target, purpose === "parts" ? `${number}.jpg` : `${kind} ${number}.jpg`), bytes);
   }
 }
 
@@ -153,7 +190,7 @@ async function recognizeAll(
       unknown: 0,
       ms: 0,
     };
-    for (const frame of await draw(kind, framesEach)) {
+    for (const frame of await draw(kind, framesEach, "frames")) {
       const answer = await recognizer.recognize(frame);
       tally.ms += answer.ms.total;
       if (answer.kind !== "known") tally[answer.kind]++;
