@@ -7,6 +7,7 @@ import {
   type Graph,
   type Node,
   renameMark,
+  renameNode,
   type Shape,
   sizeOf,
   type Tensor,
@@ -248,11 +249,7 @@ export function createBuilder(name = "graph", from?: Graph): Builder {
         },
         inputs,
         outputs,
-        nodes: [...nodes, ...extra].map((node) => ({
-          ...node,
-          inputs: node.inputs.map(rename),
-          outputs: node.outputs.map(rename),
-        })),
+        nodes: [...nodes, ...extra].map((node) => renameNode(node, rename, rename)),
         initializers,
         marks: marks.map((mark) => renameMark(mark, rename)),
       };

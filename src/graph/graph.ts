@@ -187,3 +187,14 @@ export function fromHalf(bits: number): number {
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
   return exponent ? sign * 2 ** (exponent - 25) * (1024 + fraction) : sign * fraction * 2 ** -24;
 }
+
+/** The node with its values renamed; the same object where none of them is. */
+export function renameNode(
+  node: Node,
+  input: (name: string) => string,
+  output: (name: string) => string,
+): Node {
+  const same =
+    node.inputs.every((name) => input(name) === name) && node.outputs.every((name) => output(name) === name);
+  return same ? node : { ...node, inputs: node.inputs.map(input), outputs: node.outputs.map(output) };
+}

@@ -1,4 +1,4 @@
-import { type Graph, type Node, numbersOf, renameMark, sizeOf, tensor } from "./graph.ts";
+import { type Graph, type Node, numbersOf, renameMark, renameNode, sizeOf, tensor } from "./graph.ts";
 import { attributesOf, verify } from "./infer.ts";
 import { type Kernel, kernels, type NdArray } from "./kernels.ts";
 import type { OpName } from "./operators.ts";
@@ -12,7 +12,8 @@ export function removeDead(graph: Graph, kept: readonly string[] = []): Graph {
     const last = node.outputs.findLastIndex((output) => needed.has(output));
     // The runtime computes every output that has a name. Some operators must keep all of theirs.
     const whole = node.op === "Split" || node.op === "BatchNormalization";
-    nodes.push(whole ? node : { ...node, outputs: node.outputs.slice(0, last + 1) });
+    const spare = !whole && last + 1 < node.outputs.length;
+    nodes.push(spare ? { ...node, outputs: node.outputs.slice(0, last + 1) } : node);
     for (const input of node.inputs) needed.add(input);
   }
   return {
@@ -74,7 +75,7 @@ export function shareCommon(graph: Graph): Graph {
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
   for (const original of graph.nodes) {
-    const node = { ...original, inputs: original.inputs.map(follow) };
+    const node = renameNode(original, follow, (name) => name);
     const isOutput = node.outputs.some((name) => outputs.has(name));
     if (node.op === "Identity" && !isOutput) {
       alias.set(node.outputs[0]!, node.inputs[0]!);

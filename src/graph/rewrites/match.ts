@@ -1,4 +1,4 @@
-import { type GradientMark, type Graph, type Node, renameMark } from "../graph.ts";
+import { type GradientMark, type Graph, type Node, renameMark, renameNode } from "../graph.ts";
 import { removeDead } from "../simplify.ts";
 
 /** Who makes and who reads each value. */
@@ -70,7 +70,7 @@ export function substitute(graph: Graph, replaced: ReadonlyMap<string, string>):
       const maker = makers.get(replaced.get(name) ?? name);
       if (maker) place(maker);
     }
-    ordered.push({ ...node, inputs: node.inputs.map(follow), outputs: node.outputs.map(made) });
+    ordered.push(renameNode(node, follow, made));
   };
   // From the outputs backwards: what was replaced is not reached, and so cannot close a circle.
   for (const { name } of graph.outputs) {
