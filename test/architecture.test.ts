@@ -20,10 +20,13 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   fewshot: ["core"],
   methods: ["core", "graph", "nn", "fewshot"],
   models: ["core", "graph", "onnx", "runtime", "data", "fewshot"],
+  compress: ["core", "graph", "onnx", "runtime", "optim", "data", "models"],
   store: ["core", "fewshot"],
+  monitor: ["core"],
   train: ["core", "graph", "onnx", "runtime", "nn", "optim", "methods", "data", "fewshot", "models"],
   report: ["core"],
   recognizer: ["core", "runtime", "data", "fewshot", "models", "store"],
+  browser: ["core", "runtime", "data", "fewshot", "models", "store", "recognizer"],
   server: ["core", "data", "fewshot", "models", "store", "recognizer"],
   cli: [
     "core",
@@ -35,18 +38,24 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     "models",
     "store",
     "train",
+    "compress",
     "report",
     "recognizer",
     "server",
   ],
 };
 
-/** What a browser must be able to load: no `node:` imports and no packages that need Node. */
-const portable = ["core", "graph", "onnx", "fewshot"];
+/**
+ * What a browser must be able to load, with all that it imports: these rooms, and the door `pure.ts` of those that
+ * have parts for Node too. No `node:` imports and no packages that need Node.
+ */
+const portable = ["core", "graph", "onnx", "fewshot", "monitor", "nn", "optim", "methods", "browser"];
 
 interface Import {
   readonly file: string;
   readonly specifier: string;
+  /** `import type`, which leaves nothing behind. */
+  readonly types: boolean;
 }
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
@@ -56,13 +65,13 @@ const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
 const imports: Import[] = files.flatMap((file) =>
   [
     ...readFileSync(join(src, file), "utf8").matchAll(
-      /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/g,
+      /(?:^|\n)\s*(?:import|export)\b(\s+type\b)?[^;'"]*?from\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/g,
     ),
-  ].map((match) => ({ file, specifier: (match[1] ?? match[2])! })),
+  ].map((match) => ({ file, specifier: (match[2] ?? match[3])!, types: match[1] !== undefined })),
 );
 
 const roomOf = (file: string): string => (file.includes(sep) ? file.split(sep)[0]! : "index");
-const targetOf = ({ file, specifier }: Import): string =>
+const targetOf = ({ file, specifier }: Pick<Import, "file" | "specifier">): string =>
   relative(src, resolve(src, dirname(file), specifier));
 
 describe("architecture", () => {
@@ -84,7 +93,7 @@ describe("architecture", () => {
         if (to === from) return [];
         if (!layers[from]?.includes(to)) return [`${entry.file} → ${target}: ${from} may not import ${to}`];
         const door = target.split(sep).slice(1).join("/");
-        return ["index.ts", "types.ts", "store.ts"].includes(door)
+        return ["index.ts", "pure.ts", "types.ts", "store.ts"].includes(door)
           ? []
           : [`${entry.file} → ${target}: import ${to}/index.ts instead`];
       });
@@ -92,8 +101,15 @@ describe("architecture", () => {
   });
 
   it("keeps the portable rooms free of Node", () => {
+    const reached = new Set(
+      files.filter((file) => portable.includes(roomOf(file)) || file.endsWith(`${sep}pure.ts`)),
+    );
+    for (const file of reached)
+      for (const entry of imports)
+        if (entry.file === file && entry.specifier.startsWith(".") && !entry.types)
+          reached.add(targetOf(entry));
     const wrong = imports
-      .filter(({ file }) => portable.includes(roomOf(file)))
+      .filter(({ file, types }) => reached.has(file) && !types)
       .filter(
         ({ specifier }) =>
           specifier.startsWith("node:") || /^(sharp|libsql|onnxruntime-node)/.test(specifier),
