@@ -8,3 +8,4 @@ export {
   quote,
 } from "./errors.ts";
 export { createRng, type Rng } from "./rng.ts";
+export { createSha256, type Sha256, sha256 } from "./sha256.ts";

@@ -1,7 +1,8 @@
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { ProtolineError, quote } from "../core/index.ts";
-import { checkBytes, decodePicture, defaultImageLimits } from "./decode.ts";
+import { decodePicture } from "./decode.ts";
+import { checkBytes, defaultImageLimits } from "./limits.ts";
 import type { ImageLimits, Picture } from "./types.ts";
 
 /**

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tinyBundle } from "../../test/support/onnx-encoder.ts";
+import { sha256 } from "../core/index.ts";
 import { modelOf, readModel, writeModel } from "../onnx/index.ts";
 import { openSession } from "../runtime/index.ts";
-import { sha256, splitManifest, withManifest } from "./bundle.ts";
+import { splitManifest, withManifest } from "./bundle-bytes.ts";
 import { manifestKey, openEncoder, readBundle, writeBundle } from "./index.ts";
 
 let folder: string;

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { tinyBundle, tinyModel } from "../../test/support/onnx-encoder.ts";
 import { createRng, row } from "../core/index.ts";
 import { loadedModels } from "../runtime/index.ts";
-import { pool } from "./encoder.ts";
+import { pool } from "./encode.ts";
 import { type Bundle, encoderOf, modelHash, modelSources, openEncoder, zoo } from "./index.ts";
 
 const pictures = (count: number, length = 192): Float32Array[] => {

@@ -1,22 +1,14 @@
-import { createHash } from "node:crypto";
-import { type Embeddings, ProtolineError } from "../core/index.ts";
 import { openSession, type SessionOptions, Tensor } from "../runtime/index.ts";
-import type { Bundle } from "./bundle.ts";
-import { canonicalJson } from "./canonical.ts";
+import type { Bundle } from "./bundle-bytes.ts";
+import { encoderOver } from "./encode.ts";
 import { findBundle } from "./find.ts";
 import type { ModelSources } from "./sources.ts";
-import type { Encoder, Manifest } from "./types.ts";
+import type { Encoder } from "./types.ts";
 
 export interface EncoderOptions extends SessionOptions {
   /** Where models are kept. Default: from the environment, see {@link modelSources}. */
   readonly sources?: ModelSources;
 }
-
-/**
- * Pictures of one run. The runtime computes on the JavaScript thread, and others get their turn between runs, so this
- * bounds both memory and how long one caller holds up the next.
- */
-const maxBatch = 4;
 
 /**
  * Opens an encoder: the built-in `scattering`, a zoo model that is in the cache or in a mirror folder, an imported
@@ -31,124 +23,12 @@ export async function openEncoder(nameOrPath: string, options: EncoderOptions = 
 /** An encoder over a bundle in memory. */
 export async function encoderOf({ manifest, model }: Bundle, options: SessionOptions = {}): Promise<Encoder> {
   const session = await openSession(model, options);
-  const { size, channels } = manifest.preprocess;
-  const shape = [channels === "gray" ? 1 : 3, ...size];
-  const length = shape.reduce((product, n) => product * n, 1);
-  const dim = manifest.embeddingDim;
-  const underWay = new Set<Promise<unknown>>();
-  // Many models are exported for a batch of one.
-  const batch = session.inputs.some(({ shape }) => shape[0] === 1) ? 1 : maxBatch;
-
-  async function run(inputs: readonly Float32Array[]): Promise<Embeddings> {
-    const result = new Float32Array(inputs.length * dim);
-    for (let start = 0; start < inputs.length; start += batch) {
-      const chunk = inputs.slice(start, start + batch);
-      chunk.forEach((input, i) => {
-        checkInput(input, start + i, length, shape);
-      });
-      // A frame alone, the usual case of a line, is not copied.
-      const data = chunk.length === 1 ? chunk[0]! : joined(chunk, length);
-      const feeds = { [manifest.input]: new Tensor("float32", data, [chunk.length, ...shape]) };
-      const output = (await session.run(feeds, [manifest.output]))[manifest.output]!;
-      pool(output, manifest, chunk.length, result.subarray(start * dim, (start + chunk.length) * dim));
-      output.dispose();
-    }
-    checkFinite(result, manifest);
-    return { data: result, n: inputs.length, dim };
-  }
-
-  return {
-    manifest,
-    embeddingDim: dim,
-    modelHash: modelHash(manifest),
-    async embed(inputs) {
-      const running = run(inputs);
-      underWay.add(running);
-      try {
-        return await running;
-      } finally {
-        underWay.delete(running);
-      }
+  return encoderOver(manifest, {
+    inputs: session.inputs,
+    async run(data, shape) {
+      const feeds = { [manifest.input]: new Tensor("float32", data, shape) };
+      return (await session.run(feeds, [manifest.output]))[manifest.output]!;
     },
-    async close() {
-      await Promise.allSettled(underWay);
-      await session.close();
-    },
-  };
-}
-
-function joined(inputs: readonly Float32Array[], length: number): Float32Array {
-  const data = new Float32Array(inputs.length * length);
-  inputs.forEach((input, i) => {
-    data.set(input, i * length);
+    close: () => session.close(),
   });
-  return data;
-}
-
-/** SHA-256, hex, over the model file's own hash and everything else that shapes an embedding. */
-export function modelHash({ model, preprocess, pooling, output }: Manifest): string {
-  return createHash("sha256")
-    .update(canonicalJson({ model: model.sha256, preprocess, pooling, output }))
-    .digest("hex");
-}
-
-/** Writes the embeddings of an output `[N, C]` or `[N, C, H, W]` to `into`, `[n × dim]`. */
-export function pool(
-  output: Pick<Tensor, "data" | "dims" | "type">,
-  { pooling, embeddingDim, name }: Pick<Manifest, "pooling" | "embeddingDim" | "name">,
-  n: number,
-  into: Float32Array,
-): void {
-  const { data, dims } = output;
-  const [rows = 0, channels = 0, ...spatial] = dims;
-  const area = spatial.reduce((product, side) => product * side, 1);
-  const per = pooling === "meanStd" ? 2 * channels : channels;
-  if (
-    !(data instanceof Float32Array) ||
-    rows !== n ||
-    ![0, 2].includes(spatial.length) ||
-    per !== embeddingDim ||
-    (pooling === "none" && area !== 1)
-  )
-    throw new ProtolineError("BUNDLE_INVALID", {
-      expected: `an output of ${n} × ${embeddingDim} after pooling "${pooling}"`,
-      got: `${output.type} [${dims.join(", ")}] from ${name}`,
-      todo: "Import the model again so that its manifest fits the file.",
-    });
-  if (pooling === "none") {
-    into.set(data);
-    return;
-  }
-  for (let i = 0; i < n; i++)
-    for (let c = 0; c < channels; c++) {
-      const plane = data.subarray((i * channels + c) * area, (i * channels + c + 1) * area);
-      let sum = 0;
-      for (const value of plane) sum += value;
-      const mean = sum / area;
-      into[i * per + c] = mean;
-      if (pooling === "meanStd") {
-        let squares = 0;
-        for (const value of plane) squares += (value - mean) ** 2;
-        into[i * per + channels + c] = Math.sqrt(squares / area);
-      }
-    }
-}
-
-function checkInput(input: Float32Array, index: number, length: number, shape: readonly number[]): void {
-  if (input.length !== length)
-    throw new ProtolineError("DIMENSION_MISMATCH", {
-      expected: `${length} numbers a picture (${shape.join(" × ")})`,
-      got: `${input.length} for picture ${index}`,
-      todo: "Prepare pictures with the preprocessing of this encoder's manifest.",
-    });
-}
-
-function checkFinite(data: Float32Array, { name, embeddingDim }: Manifest): void {
-  const bad = data.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0)
-    throw new ProtolineError("NOT_FINITE", {
-      expected: "finite numbers in every embedding",
-      got: `${data[bad]} for picture ${Math.floor(bad / embeddingDim)} from ${name}`,
-      todo: "Check the picture's preprocessing, and the model on another execution provider.",
-    });
 }

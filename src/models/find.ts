@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ProtolineError, quote } from "../core/index.ts";
+import { ProtolineError, quote, sha256 } from "../core/index.ts";
 import { isUrl } from "../data/index.ts";
-import { type Bundle, readBundle, readModelFile, sha256 } from "./bundle.ts";
+import { readBundle, readModelFile } from "./bundle.ts";
+import type { Bundle } from "./bundle-bytes.ts";
 import { scatteringBundle } from "./scattering.ts";
 import { type ModelSources, modelSources } from "./sources.ts";
 import { type ZooRow, zooManifest, zooRow } from "./zoo.ts";

@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type TinyOptions, tinyModel } from "../../test/support/onnx-encoder.ts";
+import { sha256 } from "../core/index.ts";
 import { createBuilder } from "../graph/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
 import { loadedModels } from "../runtime/index.ts";
-import { sha256, withManifest } from "./bundle.ts";
+import { withManifest } from "./bundle-bytes.ts";
 import { type ImportOptions, importModel, openEncoder, scatteringBundle, writeBundle } from "./index.ts";
 
 let folder: string;

@@ -1,8 +1,9 @@
-import { ProtolineError, quote } from "../core/index.ts";
+import { ProtolineError, quote, sha256 } from "../core/index.ts";
 import type { Preprocess } from "../data/types.ts";
 import { type DecisionSpec, defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import { openSession, type Session, type SessionOptions, Tensor, type TensorInfo } from "../runtime/index.ts";
-import { type Bundle, readModelFile, sha256, splitManifest } from "./bundle.ts";
+import { readModelFile } from "./bundle.ts";
+import { type Bundle, splitManifest } from "./bundle-bytes.ts";
 import { encoderOf } from "./encoder.ts";
 import { parseManifest } from "./manifest.ts";
 import type { Manifest } from "./types.ts";

@@ -1,5 +1,7 @@
-export { type Bundle, manifestKey, readBundle, writeBundle } from "./bundle.ts";
-export { type EncoderOptions, encoderOf, modelHash, openEncoder } from "./encoder.ts";
+export { readBundle, writeBundle } from "./bundle.ts";
+export { type Bundle, manifestKey } from "./bundle-bytes.ts";
+export { modelHash } from "./encode.ts";
+export { type EncoderOptions, encoderOf, openEncoder } from "./encoder.ts";
 export { defaultModel, type Found, findBundle, importedPath, type Place } from "./find.ts";
 export { type ImportOptions, importModel } from "./import.ts";
 export { type ListedModel, listModels, type ModelInfo, modelInfo } from "./info.ts";

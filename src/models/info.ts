@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type ModelSummary, readModel, summarize } from "../onnx/index.ts";
 import { readBundle } from "./bundle.ts";
-import { modelHash } from "./encoder.ts";
+import { modelHash } from "./encode.ts";
 import { findBundle, importedPath, type Place, zooFile } from "./find.ts";
 import { scatteringBundle } from "./scattering.ts";
 import { type ModelSources, modelSources } from "./sources.ts";

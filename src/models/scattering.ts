@@ -1,7 +1,8 @@
+import { sha256 } from "../core/index.ts";
 import { defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import { type Attribute, type Graph, type Node, type Tensor, tensor } from "../graph/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
-import { type Bundle, sha256 } from "./bundle.ts";
+import type { Bundle } from "./bundle-bytes.ts";
 
 /**
  * The built-in encoder: a wavelet scattering transform (Mallat, "Group Invariant Scattering", CPAM 2012; Bruna and

@@ -6,7 +6,7 @@ import {
   fitDecision,
   type Support,
 } from "../fewshot/index.ts";
-import type { GallerySnapshot, Sample } from "../store/index.ts";
+import type { GallerySnapshot, Sample } from "../store/pure.ts";
 import type { NearestSupport } from "./types.ts";
 
 /** A revision ready to recognize with. Immutable: a recognition holds one from beginning to end. */

@@ -7,13 +7,8 @@ import type { GalleryStore, RefreshPolicy } from "../store/store.ts";
 /** A picture from outside: its encoded bytes, or the path of a file that the caller chose. */
 export type ImageInput = Uint8Array | string;
 
-export interface RecognizerOptions {
-  /** Name of a zoo model, path of a bundle, or an open encoder (then the caller closes it). */
-  readonly model?: string | Encoder;
-  /** `memory:`, `sqlite:PATH`, or an open store (then the caller closes it). Default `memory:`. */
-  readonly store?: string | GalleryStore;
-  /** Default `default`; made when it does not exist. */
-  readonly gallery?: string;
+/** Options of a recognizer wherever it runs. */
+export interface CoreOptions {
   /** Default `immediate`. Only for a gallery that is made. */
   readonly refresh?: RefreshPolicy;
   /** What is kept of an enrolled picture: the bytes as they came, a thumbnail of 256 px, or nothing. Default `original`. */
@@ -23,6 +18,15 @@ export interface RecognizerOptions {
   readonly limits?: Partial<ImageLimits>;
   /** The clock of enrolled samples, milliseconds since 1970. Default `Date.now`. */
   readonly now?: () => number;
+}
+
+export interface RecognizerOptions extends CoreOptions {
+  /** Name of a zoo model, path of a bundle, or an open encoder (then the caller closes it). */
+  readonly model?: string | Encoder;
+  /** `memory:`, `sqlite:PATH`, or an open store (then the caller closes it). Default `memory:`. */
+  readonly store?: string | GalleryStore;
+  /** Default `default`; made when it does not exist. */
+  readonly gallery?: string;
 }
 
 export interface EnrollOptions {
@@ -108,17 +112,17 @@ export interface TuneOptions {
   readonly who?: string;
 }
 
-export interface RecognizerCore {
-  enroll(label: string, images: readonly ImageInput[], options?: EnrollOptions): Promise<EnrollResult>;
+export interface RecognizerCore<Image = ImageInput> {
+  enroll(label: string, images: readonly Image[], options?: EnrollOptions): Promise<EnrollResult>;
   /** Throws the coded error of a picture that cannot be read; GALLERY_EMPTY when there is nothing to compare with. */
-  recognize(image: ImageInput, options?: RecognizeOptions): Promise<Recognition>;
+  recognize(image: Image, options?: RecognizeOptions): Promise<Recognition>;
   /** One entry a picture, in order: an answer, or the coded error of that picture. */
   recognizeBatch(
-    images: readonly ImageInput[],
+    images: readonly Image[],
     options?: RecognizeOptions,
   ): Promise<readonly (Recognition | Error)[]>;
   /** Raw embeddings of pictures, shape `[n, embeddingDim]`. */
-  embed(images: readonly ImageInput[]): Promise<Embeddings>;
+  embed(images: readonly Image[]): Promise<Embeddings>;
   /** Takes the store's head revision as the snapshot; done by itself after every change made through this object. */
   refresh(): Promise<number>;
   close(): Promise<void>;

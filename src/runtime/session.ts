@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { env, InferenceSession, type Tensor } from "onnxruntime-node";
 import { ProtolineError, quote } from "../core/index.ts";
+import { loadError, messageOf, runError } from "./errors.ts";
 import { type Provider, providers, providerWorks, requireProvider } from "./providers.ts";
 
 // Failures arrive as exceptions and become coded errors; the runtime's own lines on stderr would only repeat them.
@@ -127,12 +128,7 @@ function lease(
       try {
         return (await running) as Readonly<Record<string, Tensor>>;
       } catch (error) {
-        throw new ProtolineError("MODEL_UNSUPPORTED", {
-          expected: "a model that runs on the given inputs",
-          got: quote(messageOf(error), 300),
-          todo: "Check that the inputs have the shapes and types which the model declares.",
-          cause: error,
-        });
+        throw runError(error);
       } finally {
         underWay.delete(running);
       }
@@ -161,26 +157,6 @@ async function load(
   } catch (error) {
     throw loadError(error, name);
   }
-}
-
-/** The runtime has no error codes; these are its messages for bytes that are no model at all. */
-const brokenMessage = /protobuf parsing failed|data pointer is null|No graph was found|Missing model IR/i;
-
-function loadError(error: unknown, name: string): ProtolineError {
-  const message = messageOf(error);
-  if (brokenMessage.test(message))
-    return new ProtolineError("MODEL_BROKEN", {
-      expected: "an ONNX model file",
-      got: `${name}, which cannot be parsed`,
-      todo: "Check that the file is complete and is an .onnx file.",
-      cause: error,
-    });
-  return new ProtolineError("MODEL_UNSUPPORTED", {
-    expected: "a model that ONNX Runtime 1.30 can load, with its weights inside the one file",
-    got: `${name}: ${quote(message, 300)}`,
-    todo: "Export the model again with standard ONNX operators, or report the operator that is named here.",
-    cause: error,
-  });
 }
 
 async function readModelFile(path: string): Promise<Uint8Array> {
@@ -215,8 +191,4 @@ function tensorInfos(values: readonly InferenceSession.ValueMetadata[]): TensorI
   return values.flatMap((value) =>
     value.isTensor ? [{ name: value.name, type: value.type, shape: value.shape }] : [],
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,9 +1,5 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../core/index.ts";
 import type { DecisionSpec } from "../fewshot/types.ts";
-
-export function sha256(data: string | Uint8Array): string {
-  return createHash("sha256").update(data).digest("hex");
-}
 
 /** JSON with the keys of every object sorted, so that equal values give equal texts. */
 export function canonicalJson(value: unknown): string {

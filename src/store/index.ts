@@ -1,6 +1,7 @@
 export { checkGalleryName, checkLabel } from "./labels.ts";
 export { openStore } from "./open.ts";
-export { type ExportOptions, exportGallery, type ImportOptions, importGallery } from "./portable.ts";
+export type { ExportOptions, ImportOptions } from "./packed.ts";
+export { exportGallery, importGallery } from "./portable.ts";
 export {
   type AddResult,
   type ApiKeyRecord,
