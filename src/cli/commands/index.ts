@@ -4,9 +4,12 @@ import { demo } from "./demo.ts";
 import { doctor } from "./doctor.ts";
 import { enroll } from "./enroll.ts";
 import { evaluate } from "./evaluate.ts";
+import { exportModel } from "./export.ts";
 import { gallery } from "./gallery.ts";
 import { keys } from "./keys.ts";
 import { models } from "./models.ts";
+import { prune } from "./prune.ts";
+import { quantize } from "./quantize.ts";
 import { recognize } from "./recognize.ts";
 import { report } from "./report.ts";
 import { serve } from "./serve.ts";
@@ -23,6 +26,9 @@ export const commands: readonly ((program: Command) => void)[] = [
   train,
   report,
   models,
+  quantize,
+  prune,
+  exportModel,
   data,
   keys,
   serve,
