@@ -14,6 +14,9 @@ export const chromiumPath = [process.env.PROTOLINE_CHROMIUM, "/usr/bin/chromium"
   (path) => path !== undefined && path !== "" && existsSync(path),
 );
 
+/** WebGPU on a device in software takes half a minute to build its shaders: for who asks. */
+export const webGpu = Boolean(process.env.PROTOLINE_WEBGPU);
+
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
@@ -67,7 +70,19 @@ export async function openSite(): Promise<Site> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const browser = await chromium.launch({
     executablePath: chromiumPath,
-    args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+    args: [
+      "--no-sandbox",
+      "--use-fake-device-for-media-stream",
+      "--use-fake-ui-for-media-stream",
+      ...(webGpu
+        ? [
+            "--enable-unsafe-webgpu",
+            "--use-webgpu-adapter=swiftshader",
+            "--enable-features=Vulkan",
+            "--use-vulkan=swiftshader",
+          ]
+        : []),
+    ],
   });
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
