@@ -26,3 +26,25 @@ it("the encoder trained on Omniglot opens and tells two strokes apart, wherever 
     for (const other of [0, 1, 2, 3].filter((i) => i !== a && i !== b))
       expect(distance(a, b)).toBeLessThan(distance(a, other));
 });
+
+it.each([
+  ["cifar-fs-conv4/bundle", 256],
+  ["encoder/encoder.onnx", 512],
+])("trained/%s opens and embeds as its manifest says", async (path, dim) => {
+  const bundle = await readBundle(fileURLToPath(new URL(`../trained/${path}`, import.meta.url)));
+  const encoder = await encoderOf(bundle);
+  const plain = pictureFromPixels(new Uint8Array(64 * 64).fill(200), 64, 64, "gray");
+  const lined = pictureFromPixels(
+    Uint8Array.from({ length: 64 * 64 }, (_, i) => (i % 8 < 4 ? 30 : 220)),
+    64,
+    64,
+    "gray",
+  );
+  const { data, n } = await encoder.embed(
+    [plain, lined, lined].map((picture) => toInput(picture, bundle.manifest.preprocess)),
+  );
+  await encoder.close();
+  expect([n, encoder.embeddingDim]).toEqual([3, dim]);
+  expect(data.subarray(dim, 2 * dim)).toEqual(data.subarray(2 * dim));
+  expect(data.subarray(0, dim)).not.toEqual(data.subarray(dim, 2 * dim));
+});
