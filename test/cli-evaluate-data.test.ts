@@ -98,7 +98,7 @@ describe("protoline evaluate on a data set by name", () => {
     );
     expect(errorOf(await evaluate("omniglott", "--data", "sets")).code).toBe("FOLDER_NOT_FOUND");
     const nowhere = errorOf(await evaluate("omniglot", "--data", "nowhere"));
-    expect(nowhere).toMatchObject({ code: "SPLIT_INVALID", message: expect.stringContaining("nowhere") });
+    expect(nowhere).toMatchObject({ code: "DATASET_NOT_FOUND", message: expect.stringContaining("nowhere") });
     expect(nowhere.todo).toContain("data pull");
   });
 });
