@@ -121,6 +121,8 @@ export interface PruneBundleOptions extends Common {
   readonly multiple?: number;
   /** What tells which channels matter: the size of their weights, or the gradient. Default `gradient`. */
   readonly importance?: "norm" | "gradient";
+  /** Whether every width loses the same share. Default: `global` by the gradient, `even` by the norm. */
+  readonly spread?: "even" | "global";
   /** Whether kept channels take over what they can of the lost ones'. Default true. */
   readonly makeUp?: boolean;
   /** `null`: no fine-tuning. */
@@ -158,7 +160,11 @@ export async function pruneBundle(
   const graph = prepare(bundle);
   const channels = channelsOf(graph);
   // Before the minutes of gradients: is the share one?
-  choose(channels, new Map(), options);
+  const settings = {
+    ...options,
+    spread: options.spread ?? (importance === "gradient" ? "global" : "even"),
+  } as const;
+  choose(channels, new Map(), settings);
   const counted = (stage: string, total: number) => {
     let done = 0;
     return () => onProgress?.(stage, ++done, total);
@@ -172,7 +178,7 @@ export async function pruneBundle(
           seed,
           onPicture: counted("weigh channels", few.pictures.length),
         });
-  const choice = choose(channels, matters, options);
+  const choice = choose(channels, matters, settings);
   const gone = (root: number): boolean => choice.gone.has(root);
   let prepared = graph;
   if (makeUp) {

@@ -20,7 +20,7 @@ export interface FineTuneOptions extends SessionOptions {
   readonly steps?: number;
   /** Pictures a step. Default 8. */
   readonly batch?: number;
-  /** Adam's rate at the start; it falls as a cosine. Default 3e-4. */
+  /** Adam's rate at the start; it falls as a cosine. Default 3e-5: what is there shall be mended. */
   readonly rate?: number;
   /** Equal seeds draw equal batches. Default 1. */
   readonly seed?: number;
@@ -47,7 +47,7 @@ export async function fineTune(
   { pictures, shape }: Inputs,
   options: FineTuneOptions = {},
 ): Promise<Graph> {
-  const { steps = 200, batch: wanted = 8, rate = 3e-4, seed = 1, onProgress, signal, ...session } = options;
+  const { steps = 200, batch: wanted = 8, rate = 3e-5, seed = 1, onProgress, signal, ...session } = options;
   check(steps, wanted, rate, pictures.length);
   const batch = Math.min(wanted, pictures.length);
   const targets = await embeddings(teacher, { pictures, shape }, session, signal);

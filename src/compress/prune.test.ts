@@ -128,6 +128,21 @@ describe("choose", () => {
     );
   });
 
+  it("spares what matters where importances compare, and starves no width", () => {
+    const [stream, ...others] = channels.layers;
+    const weights = new Map(
+      channels.layers.flatMap((layer) =>
+        layer.groups.map((group) => [group, layer === stream ? 100 : 1] as const),
+      ),
+    );
+    const { layers, share } = choose(channels, weights, { share: 0.4, multiple: 1, spread: "global" });
+    expect(layers[0]!.after).toBe(layers[0]!.before);
+    expect(others).toHaveLength(5);
+    expect(Math.abs(share - 0.4)).toBeLessThan(0.02);
+    const most = choose(channels, weights, { share: 0.99, multiple: 2, spread: "global" });
+    for (const { before, after } of most.layers) expect(after / before).toBeGreaterThanOrEqual(0.25);
+  });
+
   it("refuses shares that are none", () => {
     for (const share of [0, 1, -0.1, Number.NaN])
       expect(() => choose(channels, flat, { share })).toThrow(/share of the channels between 0 and 1/);

@@ -21,6 +21,7 @@ interface PruneFlags extends CompareFlags {
   readonly share: number;
   readonly by: NonNullable<PruneBundleOptions["importance"]>;
   readonly multiple: number;
+  readonly spread?: PruneBundleOptions["spread"];
   readonly pictures: number;
   readonly steps: number;
   readonly batch: number;
@@ -45,8 +46,14 @@ export function prune(program: Command): void {
         .default("gradient"),
     )
     .option("--multiple <n>", "what is left of a width is a multiple of this", positiveInteger, 8)
+    .addOption(
+      new Option(
+        "--spread <how>",
+        "the least important wherever they are, or the same share everywhere (default: global by gradient, even by norm)",
+      ).choices(["global", "even"] satisfies PruneBundleOptions["spread"][]),
+    )
     .option("--no-make-up", "do not let the kept channels take over from the lost ones")
-    .option("--pictures <n>", "pictures that are taken of the folder at most", positiveInteger, 256)
+    .option("--pictures <n>", "pictures that are taken of the folder at most", positiveInteger, 512)
     .option(
       "--steps <n>",
       "of fine-tuning towards the embeddings of the whole model; 0: none",
@@ -54,7 +61,7 @@ export function prune(program: Command): void {
       200,
     )
     .option("--batch <n>", "pictures a step", positiveInteger, 8)
-    .option("--rate <n>", "learning rate at the start", positiveNumber, 3e-4);
+    .option("--rate <n>", "learning rate at the start", positiveNumber, 3e-5);
   withCompareOptions(command)
     .addHelpText(
       "after",
@@ -90,6 +97,7 @@ async function run(context: Context, [model]: [string], flags: PruneFlags): Prom
     share: flags.share,
     multiple: flags.multiple,
     importance: flags.by,
+    spread: flags.spread,
     makeUp: flags.makeUp,
     fineTune: steps === 0 ? null : { steps, batch, rate },
     seed: flags.seed,
