@@ -194,9 +194,10 @@ const onEmbeddings: readonly { readonly name: string; readonly transductive: Tra
   { name: "SimpleShot CL2N", transductive: null },
   ...transductiveNames.map((name) => ({ name: `Transductive: ${name}`, transductive: name })),
 ];
-if (values.only === "") {
+const wanted = onEmbeddings.filter(({ name }) => name.includes(values.only));
+if (wanted.length > 0) {
   const task = values.known ? null : await embedded();
-  for (const { name, transductive } of onEmbeddings)
+  for (const { name, transductive } of wanted)
     for (const shot of shots) {
       const cell = await measured(name, shot, async () => {
         const { results } = await evaluate({
@@ -212,7 +213,9 @@ if (values.only === "") {
       });
       cells.set(name, [...(cells.get(name) ?? []), cell]);
     }
+}
 
+if (values.only === "") {
   const figure = (cell: Cell | null): string =>
     cell ? `${(100 * cell.mean).toFixed(1)} ± ${(100 * cell.ci95).toFixed(1)}` : "not yet run";
   const line = (name: string): string[] => [name, ...cells.get(name)!.map(figure)];
