@@ -33,8 +33,8 @@ export interface QuantizeBundleOptions extends Common {
   /** Nodes that stay in floating point, by name or by first output. */
   readonly keepFloat?: readonly string[];
   /**
-   * So many of the nodes that lose most stay in floating point too; they are found by trying each one, which takes a run
-   * over eight pictures for each. Default 0.
+   * So many of the nodes that lose most stay in floating point too; they are found by trying each one on eight pictures.
+   * Default: one in sixteen, as the first layers of a small network may cost more than all others together.
    */
   readonly keepWorst?: number;
 }
@@ -44,7 +44,7 @@ export interface QuantizedBundle {
   /** Nodes with weights that are quantised, of all that could be. */
   readonly quantized: number;
   readonly quantizable: number;
-  /** With `keepWorst`: what each node loses by itself, the costliest first. */
+  /** Where `keepWorst` is not 0: what each node loses by itself, the costliest first. */
   readonly sensitivity?: readonly NodeSensitivity[];
 }
 
@@ -58,14 +58,7 @@ export async function quantizeBundle(
   inputs: Inputs,
   options: QuantizeBundleOptions = {},
 ): Promise<QuantizedBundle> {
-  const {
-    method = "percentile",
-    activations,
-    weightBits,
-    keepFloat = [],
-    keepWorst = 0,
-    onProgress,
-  } = options;
+  const { method = "percentile", activations, weightBits, keepFloat = [], onProgress } = options;
   const { signal, provider, threads, fallback } = options;
   const session = { provider, threads, fallback, signal };
   const graph = prepare(bundle);
@@ -74,6 +67,9 @@ export async function quantizeBundle(
     ...session,
     onProgress: (done, total) => onProgress?.("calibrate", done, total),
   });
+  const weighted = (names: readonly string[]): number =>
+    [...planOf(graph, names).values()].filter((part) => part === "weights").length;
+  const { keepWorst = Math.floor(weighted([]) / 16) } = options;
   const settings = { ranges: seen.ranges(method), means: seen.means, activations, weightBits };
   const few = { ...inputs, pictures: inputs.pictures.slice(0, 8) };
   const losses =
@@ -85,8 +81,6 @@ export async function quantizeBundle(
       : undefined;
   const worst = (losses ?? []).slice(0, keepWorst).map(({ node }) => node);
   const kept = [...keepFloat, ...worst];
-  const weighted = (names: readonly string[]): number =>
-    [...planOf(graph, names).values()].filter((part) => part === "weights").length;
   return {
     bundle: rebundle(
       bundle,

@@ -56,7 +56,7 @@ export function choose(
     throw new ProtolineError("MODEL_UNSUPPORTED", {
       expected: "convolutions whose channels can be followed through the graph",
       got: "none: all of them make the embedding, or go into operators that cannot be followed",
-      todo: "Quantise this model instead.",
+      todo: "Leave this model whole; quantize may still make it smaller.",
     });
   const removed = spread === "even" ? evenly(widths, share) : globally(widths, share * total);
   const gone = new Set(widths.flatMap(({ order, perGroup }, i) => order.slice(0, removed[i]! / perGroup)));

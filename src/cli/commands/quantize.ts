@@ -56,8 +56,8 @@ export function quantize(program: Command): void {
     )
     .option(
       "--keep-worst <n>",
-      "so many more, those that lose most by themselves (tries each)",
-      positiveInteger,
+      "so many more, those that lose most by themselves (default: one in sixteen; 0: none)",
+      wholeNumber,
     );
   withCompareOptions(command)
     .addHelpText(
@@ -80,6 +80,11 @@ export function quantize(program: Command): void {
     )
     .action(action<[string], QuantizeFlags>(run));
 }
+
+const wholeNumber = (text: string): number => (text.trim() === "0" ? 0 : positiveInteger(text));
+
+/** Below this likeness a model that was embedding well is another one. */
+const doubtful = 0.95;
 
 async function run(context: Context, [model]: [string], flags: QuantizeFlags): Promise<void> {
   if (flags.float16 && flags.calibrate === undefined && flags.evaluate === undefined)
@@ -104,7 +109,7 @@ async function run(context: Context, [model]: [string], flags: QuantizeFlags): P
         method: flags.method,
         weightBits: flags.weightBits === "7" ? 7 : 8,
         keepFloat: flags.keepFloat ?? [],
-        keepWorst: flags.keepWorst ?? 0,
+        ...(flags.keepWorst !== undefined && { keepWorst: flags.keepWorst }),
         threads,
         provider,
         onProgress: bar.on,
@@ -119,10 +124,19 @@ async function run(context: Context, [model]: [string], flags: QuantizeFlags): P
   context.print(compareTable(measured, context));
   if ("quantized" in made) {
     context.print(`${made.quantized} of ${made.quantizable} nodes with weights are in 8 bits`);
-    for (const { node, op, loss } of (made.sensitivity ?? []).slice(0, 10))
-      context.print(`  alone, ${op} ${quote(node)} loses ${loss.toExponential(1)}`);
+    for (const { node, op, loss } of (made.sensitivity ?? []).slice(0, made.quantizable - made.quantized))
+      context.print(
+        `  in floating point: ${op} ${quote(node)}, which alone would move the embedding by ${loss.toExponential(1)}`,
+      );
   }
   context.note(machineNote());
+  const [was, is] = measured;
+  if (is!.bytes >= was!.bytes)
+    context.warn(`${quote(model)} became no smaller: it has few weights, and is better left as it is`);
+  else if (is!.likeness < doubtful)
+    context.warn(
+      `the embeddings moved (likeness ${is!.likeness.toFixed(3)}): leave more nodes in floating point (--keep-worst), or look with --evaluate whether it matters`,
+    );
   context.note(`use it: protoline enroll parts/ --model ${flags.out}`);
 }
 
