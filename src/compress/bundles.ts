@@ -44,6 +44,8 @@ export interface QuantizedBundle {
   /** Nodes with weights that are quantised, of all that could be. */
   readonly quantized: number;
   readonly quantizable: number;
+  /** Nodes that stay in floating point, by first output or as they were named. */
+  readonly floating: readonly string[];
   /** Where `keepWorst` is not 0: what each node loses by itself, the costliest first. */
   readonly sensitivity?: readonly NodeSensitivity[];
 }
@@ -90,6 +92,7 @@ export async function quantizeBundle(
     ),
     quantized: weighted(kept),
     quantizable: weighted([]),
+    floating: kept,
     ...(losses && { sensitivity: losses }),
   };
 }

@@ -124,7 +124,9 @@ async function run(context: Context, [model]: [string], flags: QuantizeFlags): P
   context.print(compareTable(measured, context));
   if ("quantized" in made) {
     context.print(`${made.quantized} of ${made.quantizable} nodes with weights are in 8 bits`);
-    for (const { node, op, loss } of (made.sensitivity ?? []).slice(0, made.quantizable - made.quantized))
+    for (const { node, op, loss } of (made.sensitivity ?? []).filter((one) =>
+      made.floating.includes(one.node),
+    ))
       context.print(
         `  in floating point: ${op} ${quote(node)}, which alone would move the embedding by ${loss.toExponential(1)}`,
       );
