@@ -2,11 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { float16Weights, rebundle } from "../src/compress/index.ts";
 import { createRng } from "../src/core/index.ts";
-import { createBuilder, type Graph, tensor } from "../src/graph/index.ts";
+import { createBuilder, type Graph, tensor, weightLayers } from "../src/graph/index.ts";
 import { encoderOf, writeBundle } from "../src/models/index.ts";
 import type { ImportedModel } from "../src/nn/index.ts";
-import { modelOf, writeModel } from "../src/onnx/index.ts";
+import { modelOf, readModel, writeModel } from "../src/onnx/index.ts";
 import { openSession, Tensor } from "../src/runtime/index.ts";
 import { exportBundle, readImported, type TrainConfig, train, trainingStep } from "../src/train/index.ts";
 import { descent } from "./train/descent.ts";
@@ -178,6 +179,15 @@ describe("an imported model as a backbone", () => {
     const read = await readImported(config({ model: path }));
     expect(read).toMatchObject({ input: "images", output: "embedding" });
     expect(read!.graph.nodes.map(({ op }) => op)).toContain("Gemm");
+    // Weights in half precision are weights all the same.
+    const half = join(folder, "half.onnx");
+    await writeBundle(
+      rebundle(bundle, float16Weights(readModel(bundle.model).graph), "fp16", "halved"),
+      half,
+    );
+    const fromHalf = await readImported(config({ model: half }));
+    expect([...weightLayers(fromHalf!.graph)]).toEqual([...weightLayers(read!.graph)]);
+    expect(weightLayers(fromHalf!.graph).size).toBe(5);
     await expect(
       readImported(
         config(

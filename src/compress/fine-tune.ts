@@ -8,12 +8,13 @@ import {
   sizeOf,
   tensor,
   type Value,
+  weightLayers,
 } from "../graph/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
 import { createOptimizer, factorAt } from "../optim/index.ts";
 import { openSession, type SessionOptions, Tensor } from "../runtime/index.ts";
 import type { Inputs } from "./calibrate.ts";
-import { trainable, weightNames } from "./trainable.ts";
+import { trainable } from "./trainable.ts";
 
 export interface FineTuneOptions extends SessionOptions {
   /** Default 200. */
@@ -51,7 +52,7 @@ export async function fineTune(
   check(steps, wanted, rate, pictures.length);
   const batch = Math.min(wanted, pictures.length);
   const targets = await embeddings(teacher, { pictures, shape }, session, signal);
-  const names = [...weightNames(student)];
+  const names = [...weightLayers(student).keys()];
   const { graph, optimizer } = stepGraph(student, names, [batch, ...shape], targets[0]!);
   const runner = await openSession(writeModel(modelOf(graph)), session);
   let states = new Map<string, Tensor>();

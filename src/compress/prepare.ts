@@ -1,5 +1,5 @@
 import { ProtolineError, quote } from "../core/index.ts";
-import { dtypeCodes, type Graph, numbersOf, removeDead, tensor } from "../graph/index.ts";
+import { type Graph, removeDead, widenWeights } from "../graph/index.ts";
 import type { Bundle } from "../models/index.ts";
 import { readModel, upgrade } from "../onnx/index.ts";
 import { foldNorms } from "./fold-norms.ts";
@@ -20,18 +20,5 @@ export function prepare({ manifest, model }: Bundle): Graph {
       todo: "Start from the model as it was before it was quantised.",
     });
   const outputs = graph.outputs.filter(({ name }) => name === manifest.output);
-  return foldNorms(removeDead(widen({ ...graph, outputs })));
-}
-
-/** Weights that are kept in half precision, as float32 again. */
-function widen(graph: Graph): Graph {
-  const initializers = new Map(graph.initializers);
-  const nodes = graph.nodes.filter(({ op, inputs, outputs, attributes }) => {
-    const half = initializers.get(inputs[0] ?? "");
-    if (op !== "Cast" || half?.dtype !== "float16" || attributes.to?.value !== dtypeCodes.float32)
-      return true;
-    initializers.set(outputs[0]!, tensor("float32", numbersOf(half), half.dims));
-    return false;
-  });
-  return { ...graph, nodes, initializers };
+  return foldNorms(removeDead(widenWeights({ ...graph, outputs })));
 }

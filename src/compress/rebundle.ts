@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { type Bundle, parseManifest } from "../models/index.ts";
 import { modelOf, writeModel } from "../onnx/index.ts";
@@ -18,7 +18,7 @@ export function rebundle({ manifest }: Bundle, graph: Graph, suffix: string, don
     manifest: parseManifest({
       ...manifest,
       name: `${name.slice(0, 63 - suffix.length)}-${suffix}`,
-      model: { sha256: createHash("sha256").update(model).digest("hex"), bytes: model.length },
+      model: { sha256: sha256(model), bytes: model.length },
       provenance: {
         ...provenance,
         origin: `${name} (${manifest.model.sha256.slice(0, 12)}) ${done}; ${provenance.origin}`,

@@ -15,25 +15,3 @@ export function trainable(graph: Graph, names: ReadonlySet<string>, batch: reado
     initializers,
   };
 }
-
-/** Which inputs of an operator are weights that training may move. */
-const weightInputs: Readonly<Record<string, readonly number[]>> = {
-  Conv: [1, 2],
-  ConvTranspose: [1, 2],
-  Gemm: [1, 2],
-  MatMul: [1],
-  PRelu: [1],
-  // The statistics stay what they are.
-  BatchNormalization: [1, 2],
-};
-
-/** Constants that training may move. */
-export function weightNames({ nodes, initializers }: Graph): ReadonlySet<string> {
-  return new Set(
-    nodes.flatMap(({ op, inputs }) =>
-      (weightInputs[op] ?? []).flatMap((i) =>
-        initializers.get(inputs[i] ?? "")?.dtype === "float32" ? [inputs[i]!] : [],
-      ),
-    ),
-  );
-}

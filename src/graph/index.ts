@@ -31,3 +31,4 @@ export { type Attributes, OPSET, type OpName, type Typed } from "./operators.ts"
 export { print } from "./print.ts";
 export { type Probe, probeGraph, probeResult, rewriteFor } from "./rewrites/index.ts";
 export { foldConstants, removeDead, shareCommon, simplify } from "./simplify.ts";
+export { weightLayers, widenWeights } from "./weights.ts";

@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { row } from "../core/index.ts";
+import { row, sha256 } from "../core/index.ts";
 import type { PixelSet, Preprocess } from "../data/index.ts";
 import { type DecisionSpec, defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import type { Tensor } from "../graph/index.ts";
@@ -37,7 +36,7 @@ export function exportBundle({ config, imported, weights, pixels, provenance }: 
       format: 1,
       name,
       version: "1",
-      model: { sha256: createHash("sha256").update(model).digest("hex"), bytes: model.length },
+      model: { sha256: sha256(model), bytes: model.length },
       input: "images",
       output: "embedding",
       embeddingDim,

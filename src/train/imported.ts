@@ -1,4 +1,5 @@
 import { ProtolineError } from "../core/index.ts";
+import { widenWeights } from "../graph/index.ts";
 import { type Bundle, findBundle, type ModelSources } from "../models/index.ts";
 import type { ImportedModel } from "../nn/index.ts";
 import { readModel, upgrade } from "../onnx/index.ts";
@@ -24,7 +25,11 @@ export async function readImported(
       got: "mean and deviation",
       todo: "Import the model with another pooling.",
     });
-  return { graph: upgrade(readModel(model)).graph, input: manifest.input, output: manifest.output };
+  return {
+    graph: widenWeights(upgrade(readModel(model)).graph),
+    input: manifest.input,
+    output: manifest.output,
+  };
 }
 
 function checkPictures({ data }: TrainConfig, { manifest: { name, preprocess } }: Bundle): void {

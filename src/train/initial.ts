@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isProtolineError, ProtolineError, quote } from "../core/index.ts";
-import { numbersOf, type Tensor, tensor } from "../graph/index.ts";
+import { type Tensor, widenWeights } from "../graph/index.ts";
 import { type Bundle, readBundle } from "../models/index.ts";
 import { readModel } from "../onnx/index.ts";
 import { readCheckpoint } from "./checkpoint.ts";
@@ -29,17 +29,10 @@ export async function readInitial(path: string): Promise<ReadonlyMap<string, Ten
   }
 }
 
-/** The constants of a bundle's graph by the name that its layers call them, widened where it keeps them in half precision. */
+/** The float32 constants of a bundle's graph, by the name that its layers call them. */
 function bundleWeights({ model }: Bundle): Map<string, Tensor<"float32">> {
-  const { graph } = readModel(model);
-  const widened = new Map(
-    graph.nodes.flatMap(({ op, inputs, outputs }) => (op === "Cast" ? [[inputs[0]!, outputs[0]!]] : [])),
-  );
+  const { initializers } = widenWeights(readModel(model).graph);
   return new Map(
-    [...graph.initializers].flatMap(([name, value]) =>
-      value.dtype === "float32" || value.dtype === "float16"
-        ? [[widened.get(name) ?? name, tensor("float32", numbersOf(value), value.dims)]]
-        : [],
-    ),
+    [...initializers].filter((entry): entry is [string, Tensor<"float32">] => entry[1].dtype === "float32"),
   );
 }

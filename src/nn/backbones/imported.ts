@@ -1,5 +1,13 @@
 import { ProtolineError, quote } from "../../core/index.ts";
-import { type Graph, type Node, type OpName, type Tensor, tensor, type Value } from "../../graph/index.ts";
+import {
+  type Graph,
+  type Node,
+  type OpName,
+  type Tensor,
+  tensor,
+  type Value,
+  weightLayers,
+} from "../../graph/index.ts";
 import type { Forward, Frame } from "../frame.ts";
 import { globalMean } from "../layers.ts";
 
@@ -38,7 +46,7 @@ export const imported =
   ): Forward =>
   (f, x) => {
     const { g } = f;
-    const layers = layersOf(graph);
+    const layers = weightLayers(graph);
     const count = 1 + Math.max(-1, ...layers.values());
     const frozen = Math.floor(freeze * count);
     const values = new Map<string, Value>([[input, x]]);
@@ -49,10 +57,10 @@ export const imported =
       const value = graph.initializers.get(name);
       if (!value) throw missing(name);
       const layer = layers.get(name);
-      const trained = layer !== undefined && layer >= frozen && value.dtype === "float32";
-      const made = trained
-        ? parameter(f, name, value as Tensor<"float32">, decay ** (count - 1 - layer))
-        : g.constant(value);
+      const made =
+        layer !== undefined && layer >= frozen
+          ? parameter(f, name, value as Tensor<"float32">, decay ** (count - 1 - layer))
+          : g.constant(value);
       values.set(name, made);
       return made;
     };
@@ -66,29 +74,6 @@ export const imported =
     if (!y) throw missing(output);
     return y.shape.length === 4 ? globalMean(f, y) : y;
   };
-
-const trainedInputs: Readonly<Record<string, readonly number[]>> = {
-  Conv: [1, 2],
-  ConvTranspose: [1, 2],
-  Gemm: [1, 2],
-  MatMul: [0, 1],
-  BatchNormalization: [1, 2],
-  LayerNormalization: [1, 2],
-};
-
-/** Which layer each trained constant belongs to, 0, 1, … in the order of the graph. */
-function layersOf({ nodes, initializers }: Graph): Map<string, number> {
-  const layers = new Map<string, number>();
-  let layer = 0;
-  for (const { op, inputs } of nodes) {
-    const own = (trainedInputs[op] ?? [])
-      .map((i) => inputs[i])
-      .filter((name): name is string => name !== undefined && initializers.has(name) && !layers.has(name));
-    for (const name of own) layers.set(name, layer);
-    if (own.length > 0) layer++;
-  }
-  return layers;
-}
 
 function parameter(f: Frame, name: string, { data, dims }: Tensor<"float32">, rate: number): Value {
   return f.own({
