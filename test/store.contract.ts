@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ErrorCode } from "../src/core/index.ts";
 import type { DecisionSpec } from "../src/fewshot/types.ts";
+import type { Backend } from "../src/store/backend.ts";
+import { createStore } from "../src/store/create-store.ts";
 import type { GallerySnapshot, GalleryStore, NewSample } from "../src/store/index.ts";
 
 export const decision: DecisionSpec = {
@@ -411,5 +413,39 @@ export function storeContract(name: string, open: () => Promise<GalleryStore>): 
       expect(results.map(({ revision }) => revision.number)).toEqual(results.map((_, i) => i + 1));
       expect((await store.snapshot("line")).samples).toHaveLength(20);
     });
+  });
+}
+
+/** What a driver must keep to beneath the store: a change is whole or not there. */
+export function changesAreWhole(name: string, open: () => Promise<Backend>): void {
+  it(`nothing remains of a change that fails half-way in the ${name} store`, async () => {
+    let works = true;
+    const store = createStore(await open(), () => {
+      if (works) return 5;
+      throw new Error("the clock stands still");
+    });
+    await store.createGallery(gallery());
+    await store.addSamples("line", [sample("A", "1")], by);
+    const before = [
+      await store.gallery("line"),
+      await store.snapshot("line"),
+      await store.classStatistics("line"),
+    ];
+    works = false;
+    const image = { bytes: Uint8Array.of(1), type: "image/png", whole: true };
+    const more = [sample("A", "2"), sample("B", "3", { image })];
+    await expect(store.addSamples("line", more, by)).rejects.toThrow("stands still");
+    await expect(store.createGallery(gallery("other"))).rejects.toThrow("stands still");
+    works = true;
+    expect([
+      await store.gallery("line"),
+      await store.snapshot("line"),
+      await store.classStatistics("line"),
+    ]).toEqual(before);
+    expect(await store.galleries()).toHaveLength(1);
+    const { added } = await store.addSamples("line", more.slice(0, 1), by);
+    expect(added).toHaveLength(1);
+    expect((await store.snapshot("line")).samples.map(({ origin }) => origin)).toEqual(["1.jpg", "2.jpg"]);
+    await store.close();
   });
 }

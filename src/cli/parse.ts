@@ -18,6 +18,16 @@ export function integer(text: string): number {
   return value;
 }
 
+export function positiveIntegerOrZero(text: string): number {
+  return text.trim() === "0" ? 0 : positiveInteger(text);
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("It must be a number above 0.");
+  return value;
+}
+
 export function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value < 1))

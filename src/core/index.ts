@@ -1,3 +1,4 @@
+export { joinBytes } from "./bytes.ts";
 export { type Embeddings, row, stack, take } from "./embeddings.ts";
 export {
   type ErrorCode,

@@ -1,4 +1,4 @@
-import { ProtolineError, quote, sha256 } from "../core/index.ts";
+import { joinBytes, ProtolineError, quote, sha256 } from "../core/index.ts";
 import { parseManifest } from "./manifest.ts";
 import type { Manifest } from "./types.ts";
 
@@ -53,8 +53,8 @@ export function withManifest(model: Uint8Array, manifest: string): Uint8Array {
     const bytes = new TextEncoder().encode(text);
     return [Uint8Array.of((number << 3) | 2), varint(bytes.length), bytes];
   };
-  const entry = joined([...field(1, manifestKey), ...field(2, manifest)]);
-  return joined([model, Uint8Array.of(metadataTag), varint(entry.length), entry]);
+  const entry = joinBytes([...field(1, manifestKey), ...field(2, manifest)]);
+  return joinBytes([model, Uint8Array.of(metadataTag), varint(entry.length), entry]);
 }
 
 /** Takes the manifest's metadata entry out of a model file. Throws MODEL_BROKEN. */
@@ -80,7 +80,7 @@ export function splitManifest(
     kept.push(bytes.subarray(start, next));
     start = next;
   }
-  return { model: manifest === null ? bytes : joined(kept), manifest };
+  return { model: manifest === null ? bytes : joinBytes(kept), manifest };
 }
 
 interface Field {
@@ -126,16 +126,6 @@ function* fields(bytes: Uint8Array, path: string): Generator<Field> {
     if (position > bytes.length || tag < 8) throw broken();
     yield { tag, begin, end: position, next: position };
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 function varint(value: number): Uint8Array {

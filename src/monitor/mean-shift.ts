@@ -1,5 +1,6 @@
 import type { Embeddings } from "../core/index.ts";
 import { squaredDistances } from "./mmd.ts";
+import { pairSums } from "./pairs.ts";
 import { type PermutationOptions, permutationP } from "./permutation.ts";
 
 export interface MeanShiftResult {
@@ -24,24 +25,13 @@ export function meanShift(
   const [n, m] = [reference.n, current.n];
   const size = n + m;
   // With S the sums of ‖aᵢ − aⱼ‖² over pairs: ‖x̄ − ȳ‖² = Sxy/nm − Sxx/n² − Syy/m², Σ‖x − x̄‖² = Sxx/n.
-  const sums = (first: Uint8Array): readonly [number, number, number] => {
-    let [xx, yy, xy] = [0, 0, 0];
-    for (let i = 0; i < size; i++)
-      for (let j = 0; j < i; j++) {
-        const square = squares[i * size + j]!;
-        if (first[i] !== first[j]) xy += square;
-        else if (first[i]) xx += square;
-        else yy += square;
-      }
-    return [xx, yy, xy];
-  };
   const apart = (first: Uint8Array): number => {
-    const [xx, yy, xy] = sums(first);
+    const { xx, yy, xy } = pairSums(squares, first);
     return Math.max(0, xy / (n * m) - xx / (n * n) - yy / (m * m));
   };
   // σ falls as the means part, so that the distance alone orders the deals as the shift does.
   const { observed, pValue } = permutationP(n, m, apart, options);
-  const [xx, yy] = sums(new Uint8Array(size).fill(1, 0, n));
+  const { xx, yy } = pairSums(squares, new Uint8Array(size).fill(1, 0, n));
   const spread = Math.sqrt((xx / n + yy / m) / size);
   return { shift: spread > 0 ? Math.sqrt(observed) / spread : observed > 0 ? Infinity : 0, pValue };
 }

@@ -1,4 +1,5 @@
 import { type Embeddings, ProtolineError, row } from "../core/index.ts";
+import { pairSums } from "./pairs.ts";
 import { checkCount, type PermutationOptions, permutationP } from "./permutation.ts";
 
 export interface MmdResult {
@@ -33,14 +34,7 @@ export function mmd(reference: Embeddings, current: Embeddings, options: Permuta
     n,
     m,
     (first) => {
-      let [xx, yy, xy] = [0, 0, 0];
-      for (let i = 0; i < size; i++)
-        for (let j = 0; j < i; j++) {
-          const k = kernel[i * size + j]!;
-          if (first[i] !== first[j]) xy += k;
-          else if (first[i]) xx += k;
-          else yy += k;
-        }
+      const { xx, yy, xy } = pairSums(kernel, first);
       return (2 * xx) / (n * (n - 1)) + (2 * yy) / (m * (m - 1)) - (2 * xy) / (n * m);
     },
     options,

@@ -1,4 +1,4 @@
-import { createSha256, isProtolineError, ProtolineError, quote } from "../core/index.ts";
+import { createSha256, isProtolineError, joinBytes, ProtolineError, quote } from "../core/index.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { checkDecision, checkRefresh, isRecord, isSha256, show } from "./check.ts";
 import { checkGalleryName } from "./labels.ts";
@@ -110,7 +110,7 @@ async function* split(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
   for await (const chunk of plain) {
     let from = 0;
     for (let to = chunk.indexOf(10); to >= 0; to = chunk.indexOf(10, from)) {
-      const bytes = joined([...parts, chunk.subarray(from, to + 1)]);
+      const bytes = joinBytes([...parts, chunk.subarray(from, to + 1)]);
       yield { value: parse(new TextDecoder().decode(bytes)), before: hash.digest() };
       hash.update(bytes);
       from = to + 1;
@@ -218,17 +218,6 @@ function decode(text: unknown): Uint8Array {
   const bytes = typeof text === "string" ? fromBase64(text) : undefined;
   if (!bytes) throw broken("base64", typeof text === "string" ? quote(text, 40) : typeof text);
   return bytes;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 export function broken(

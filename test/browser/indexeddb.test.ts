@@ -2,7 +2,7 @@ import "fake-indexeddb/auto";
 import { expect, it } from "vitest";
 import { openIndexedDb } from "../../src/browser/index.ts";
 import { createStore } from "../../src/store/create-store.ts";
-import { by, codeOf, gallery, sample, storeContract } from "../store.contract.ts";
+import { by, changesAreWhole, codeOf, gallery, sample, storeContract } from "../store.contract.ts";
 import { storeModel } from "../store.model.ts";
 
 let databases = 0;
@@ -26,29 +26,7 @@ it("keeps what was acknowledged when it is closed, and shows it to a second page
   await third.close();
 });
 
-it("leaves nothing of a change that fails half-way", async () => {
-  let works = true;
-  const store = createStore(await openIndexedDb("half"), () => {
-    if (works) return 5;
-    throw new Error("the clock stands still");
-  });
-  await store.createGallery(gallery());
-  await store.addSamples("line", [sample("A", "1")], by);
-  const before = [
-    await store.gallery("line"),
-    await store.snapshot("line"),
-    await store.classStatistics("line"),
-  ];
-  works = false;
-  await expect(store.addSamples("line", [sample("A", "2")], by)).rejects.toThrow("the clock stands still");
-  works = true;
-  expect([
-    await store.gallery("line"),
-    await store.snapshot("line"),
-    await store.classStatistics("line"),
-  ]).toEqual(before);
-  await store.close();
-});
+changesAreWhole("indexeddb", () => openIndexedDb("half"));
 
 it("says so where the database is closed or newer", async () => {
   const store = createStore(await openIndexedDb("closed"));

@@ -1,7 +1,7 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { PruneBundleOptions } from "../../compress/index.ts";
 import { action, type Context, examples } from "../context.ts";
-import { positiveInteger, share } from "../parse.ts";
+import { positiveInteger, positiveIntegerOrZero, positiveNumber, share } from "../parse.ts";
 import {
   type CompareFlags,
   checkTarget,
@@ -57,7 +57,7 @@ export function prune(program: Command): void {
     .option(
       "--steps <n>",
       "of fine-tuning towards the embeddings of the whole model; 0: none",
-      stepCount,
+      positiveIntegerOrZero,
       200,
     )
     .option("--batch <n>", "pictures a step", positiveInteger, 8)
@@ -72,16 +72,6 @@ export function prune(program: Command): void {
       )}\n\nChannels of the embedding stay, so that its size is the same. Embeddings of the new model are not to be mixed with\nthose of the old: enroll again.`,
     )
     .action(action<[string], PruneFlags>(run));
-}
-
-function stepCount(text: string): number {
-  return text.trim() === "0" ? 0 : positiveInteger(text);
-}
-
-function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("It must be a number above 0.");
-  return value;
 }
 
 async function run(context: Context, [model]: [string], flags: PruneFlags): Promise<void> {

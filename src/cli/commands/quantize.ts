@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { CalibrationMethod } from "../../compress/index.ts";
 import { ProtolineError, quote } from "../../core/index.ts";
 import { action, type Context, examples } from "../context.ts";
-import { positiveInteger } from "../parse.ts";
+import { positiveInteger, positiveIntegerOrZero } from "../parse.ts";
 import {
   type CompareFlags,
   checkTarget,
@@ -57,7 +57,7 @@ export function quantize(program: Command): void {
     .option(
       "--keep-worst <n>",
       "so many more, those that lose most by themselves (default: one in sixteen; 0: none)",
-      wholeNumber,
+      positiveIntegerOrZero,
     );
   withCompareOptions(command)
     .addHelpText(
@@ -81,8 +81,6 @@ export function quantize(program: Command): void {
     .action(action<[string], QuantizeFlags>(run));
 }
 
-const wholeNumber = (text: string): number => (text.trim() === "0" ? 0 : positiveInteger(text));
-
 /** Below this likeness a model that was embedding well is another one. */
 const doubtful = 0.95;
 
@@ -102,19 +100,19 @@ async function run(context: Context, [model]: [string], flags: QuantizeFlags): P
   const bundle = await findModel(model);
   const inputs = await readPictures(context, bundle, folder, flags.pictures);
   const { threads, provider } = context;
-  const bar = await stages(context);
-  const made = flags.float16
-    ? { bundle: halveBundle(bundle) }
-    : await quantizeBundle(bundle, inputs, {
-        method: flags.method,
-        weightBits: flags.weightBits === "7" ? 7 : 8,
-        keepFloat: flags.keepFloat ?? [],
-        ...(flags.keepWorst !== undefined && { keepWorst: flags.keepWorst }),
-        threads,
-        provider,
-        onProgress: bar.on,
-      }).finally(bar.stop);
-  bar.stop();
+  const inInt8 = async () => {
+    const bar = await stages(context);
+    return quantizeBundle(bundle, inputs, {
+      method: flags.method,
+      weightBits: flags.weightBits === "7" ? 7 : 8,
+      keepFloat: flags.keepFloat ?? [],
+      ...(flags.keepWorst !== undefined && { keepWorst: flags.keepWorst }),
+      threads,
+      provider,
+      onProgress: bar.on,
+    }).finally(bar.stop);
+  };
+  const made = flags.float16 ? { bundle: halveBundle(bundle) } : await inInt8();
   await writeBundle(made.bundle, flags.out);
   const measured = await measure(context, [bundle, made.bundle], inputs, flags);
   if (context.json) {

@@ -39,6 +39,21 @@ export function changeEach<T extends BatchData>(
   return { ...batch, data };
 }
 
+/** The same for some pictures by chance; `target` begins as a copy, and the others stay so. */
+export function changeSome<T extends BatchData>(
+  batch: Batch<T>,
+  probability: number,
+  seed: number,
+  change: PictureChange<T>,
+): Batch<T> {
+  checkRange("probability", probability, 0, 1);
+  const length = batch.channels * batch.height * batch.width;
+  return changeEach(batch, seed, (source, target, at, rng) => {
+    target.set(source.subarray(at, at + length), at);
+    if (rng.next() < probability) change(source, target, at, rng);
+  });
+}
+
 export const between = (rng: Rng, [low, high]: readonly [number, number]): number =>
   low + (high - low) * rng.next();
 

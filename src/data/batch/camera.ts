@@ -1,4 +1,4 @@
-import { type Batch, type BatchData, between, changeEach, checkRange, invalid } from "./batch.ts";
+import { type Batch, type BatchData, between, changeSome, invalid } from "./batch.ts";
 
 export interface GrayOptions {
   /** Default 0.2. */
@@ -11,15 +11,10 @@ export function randomGray<T extends BatchData>(
   { probability = 0.2 }: GrayOptions,
   seed: number,
 ): Batch<T> {
-  checkRange("probability", probability, 0, 1);
   const plane = batch.height * batch.width;
   const rounding = batch.data instanceof Uint8Array ? 0.5 : 0;
-  return changeEach(batch, seed, (source, target, at, rng) => {
-    const length = batch.channels * plane;
-    if (rng.next() >= probability || batch.channels !== 3) {
-      target.set(source.subarray(at, at + length), at);
-      return;
-    }
+  return changeSome(batch, probability, seed, (source, target, at) => {
+    if (batch.channels !== 3) return;
     for (let p = at; p < at + plane; p++) {
       const gray = 0.299 * source[p]! + 0.587 * source[p + plane]! + 0.114 * source[p + 2 * plane]!;
       target[p] = target[p + plane] = target[p + 2 * plane] = gray + rounding;
@@ -40,17 +35,12 @@ export function randomBlur<T extends BatchData>(
   { probability = 0.2, sigma = [0.5, 1.5] }: BlurOptions,
   seed: number,
 ): Batch<T> {
-  checkRange("probability", probability, 0, 1);
   if (!(sigma[0] > 0 && sigma[1] >= sigma[0])) throw invalid("a sigma above 0, small to large", `${sigma}`);
   const { channels, height, width } = batch;
   const plane = height * width;
   const rounding = batch.data instanceof Uint8Array ? 0.5 : 0;
   const rows = new Float32Array(plane);
-  return changeEach(batch, seed, (source, target, at, rng) => {
-    if (rng.next() >= probability) {
-      target.set(source.subarray(at, at + channels * plane), at);
-      return;
-    }
+  return changeSome(batch, probability, seed, (source, target, at, rng) => {
     const kernel = gaussian(between(rng, sigma));
     for (let c = 0; c < channels; c++) {
       const from = at + c * plane;
@@ -105,14 +95,11 @@ export function randomNoise<T extends BatchData>(
   { probability = 0.2, deviation = [2, 10] }: NoiseOptions,
   seed: number,
 ): Batch<T> {
-  checkRange("probability", probability, 0, 1);
   if (!(deviation[0] >= 0 && deviation[1] >= deviation[0]))
     throw invalid("a deviation of at least 0, small to large", `${deviation}`);
   const length = batch.channels * batch.height * batch.width;
   const bytes = batch.data instanceof Uint8Array;
-  return changeEach(batch, seed, (source, target, at, rng) => {
-    target.set(source.subarray(at, at + length), at);
-    if (rng.next() >= probability) return;
+  return changeSome(batch, probability, seed, (source, target, at, rng) => {
     const size = between(rng, deviation);
     for (let p = at; p < at + length; p++) {
       const value = source[p]! + size * rng.normal();

@@ -1,4 +1,4 @@
-import { type Batch, type BatchData, between, changeEach, checkRange, invalid } from "./batch.ts";
+import { type Batch, type BatchData, between, changeEach, changeSome, checkRange, invalid } from "./batch.ts";
 
 export interface CutoutOptions {
   /** Side of the square, pixels, ≥ 1. */
@@ -46,15 +46,12 @@ export function randomErase<T extends BatchData>(
   { probability = 0.5, area = [0.02, 0.33], aspect = [0.3, 1 / 0.3], fill = "noise" }: EraseOptions,
   seed: number,
 ): Batch<T> {
-  checkRange("probability", probability, 0, 1);
   for (const share of area) checkRange("area", share, 0, 1);
   if (!(aspect[0] > 0 && aspect[1] >= aspect[0]))
     throw invalid("an aspect above 0, small to large", `${aspect}`);
   const { channels, height, width } = batch;
   const bytes = batch.data instanceof Uint8Array;
-  return changeEach(batch, seed, (source, target, at, rng) => {
-    target.set(source.subarray(at, at + channels * height * width), at);
-    if (rng.next() >= probability) return;
+  return changeSome(batch, probability, seed, (_, target, at, rng) => {
     const pixels = between(rng, area) * height * width;
     const ratio = Math.exp(between(rng, [Math.log(aspect[0]), Math.log(aspect[1])]));
     const rows = Math.min(height, Math.round(Math.sqrt(pixels * ratio)));

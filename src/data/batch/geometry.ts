@@ -1,5 +1,5 @@
 import { turnPlane } from "../quarter-turns.ts";
-import { type Batch, type BatchData, between, changeEach, checkRange, invalid } from "./batch.ts";
+import { type Batch, type BatchData, between, changeEach, changeSome, checkRange, invalid } from "./batch.ts";
 
 export interface CropOptions {
   /** Pixels added on each side before a window of the old size is cut, ≥ 0. */
@@ -45,14 +45,8 @@ export function randomFlip<T extends BatchData>(
   { axis, probability = 0.5 }: FlipOptions,
   seed: number,
 ): Batch<T> {
-  checkRange("probability", probability, 0, 1);
   const { channels, height, width } = batch;
-  return changeEach(batch, seed, (source, target, at, rng) => {
-    const length = channels * height * width;
-    if (rng.next() >= probability) {
-      target.set(source.subarray(at, at + length), at);
-      return;
-    }
+  return changeSome(batch, probability, seed, (source, target, at) => {
     for (let row = 0; row < channels * height; row++) {
       const y = row % height;
       const to = at + row * width;
