@@ -56,6 +56,15 @@ export const errorTable = {
   // report
   REPORT_SOURCE_NOT_FOUND: { status: 404, title: "There is nothing to report on" },
   REPORT_SOURCE_INVALID: { status: 422, title: "The file holds nothing to report on" },
+  // jobs
+  JOB_INCOMPLETE: { status: 503, title: "Parts of a job failed" },
+  QUEUE_UNAVAILABLE: { status: 503, title: "The queue of bulk work does not answer" },
+  // recognizer
+  CANDIDATE_EXISTS: { status: 409, title: "There is a candidate already" },
+  CANDIDATE_NOT_FOUND: { status: 404, title: "There is no candidate" },
+  CANDIDATE_NOT_READY: { status: 409, title: "The candidate is not ready for that" },
+  // line
+  LINE_INVALID: { status: 400, title: "The line cannot run as it is described" },
   // store
   LABEL_INVALID: { status: 400, title: "The class name is not valid" },
   GALLERY_NOT_FOUND: { status: 404, title: "There is no such gallery" },
@@ -69,14 +78,18 @@ export const errorTable = {
   STORE_NEWER: { status: 503, title: "The store was written by a newer Protoline" },
   STORE_READ_ONLY: { status: 503, title: "The store cannot be written" },
   STORE_BUSY: { status: 503, title: "Another process holds the store" },
+  STORE_UNAVAILABLE: { status: 503, title: "The store's server does not answer" },
   STORE_FULL: { status: 507, title: "There is no space left for the store" },
   // server
   UNAUTHORIZED: { status: 401, title: "A valid API key is needed" },
   FORBIDDEN: { status: 403, title: "The API key does not allow this" },
+  TOKEN_INVALID: { status: 401, title: "The token is not accepted" },
+  ISSUER_UNAVAILABLE: { status: 503, title: "The issuer of tokens does not answer" },
   TOO_MANY_REQUESTS: { status: 429, title: "Too many requests" },
   BODY_TOO_LARGE: { status: 413, title: "The request body is larger than the limit" },
   ROUTE_NOT_FOUND: { status: 404, title: "There is no such address" },
   SAMPLE_NOT_FOUND: { status: 404, title: "There is no such support sample" },
+  FRAME_NOT_FOUND: { status: 404, title: "There is no such frame" },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, title: "The content type of the request is not supported" },
   HEADERS_TOO_LARGE: {
     status: 431,
@@ -86,6 +99,9 @@ export const errorTable = {
   OVERLOADED: { status: 503, title: "The server has more to do than it can" },
   TIMED_OUT: { status: 503, title: "The answer took longer than the limit" },
   LISTEN_FAILED: { status: 503, title: "The server cannot listen there" },
+  // audit
+  AUDIT_UNAVAILABLE: { status: 503, title: "The audit log cannot be written, so nothing is changed" },
+  AUDIT_BROKEN: { status: 422, title: "The audit log is not whole" },
   // cli
   KEY_NOT_FOUND: { status: 404, title: "There is no such API key" },
 } as const satisfies Record<string, ErrorRow>;

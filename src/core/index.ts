@@ -10,3 +10,4 @@ export {
 } from "./errors.ts";
 export { createRng, type Rng } from "./rng.ts";
 export { createSha256, type Sha256, sha256 } from "./sha256.ts";
+export { createPace, finish, inSlices, type Steps } from "./steps.ts";
