@@ -1,3 +1,5 @@
+import type { Steps } from "../core/index.ts";
+
 /** log softmax(logits), `[classes]`, safe for any finite logits. */
 export function logSoftmax(logits: ArrayLike<number>): Float64Array {
   let largest = Number.NEGATIVE_INFINITY;
@@ -26,7 +28,7 @@ export interface LeftOut {
 }
 
 /** Mean −log confidence of the true class at a temperature. */
-export function negativeLogLikelihood(leftOut: readonly LeftOut[], temperature: number): number {
+export function* negativeLogLikelihood(leftOut: readonly LeftOut[], temperature: number): Steps<number> {
   let total = 0;
   for (const { owner, distances } of leftOut) {
     // −log softmax of the owner without an array in between: this runs some fifty times over all of them.
@@ -35,6 +37,7 @@ export function negativeLogLikelihood(leftOut: readonly LeftOut[], temperature: 
     let sum = 0;
     for (let c = 0; c < distances.length; c++) sum += Math.exp((least - distances[c]!) / temperature);
     total += Math.log(sum) + (distances[owner]! - least) / temperature;
+    yield;
   }
   return total / leftOut.length;
 }
@@ -47,7 +50,7 @@ export const fewestForTemperature = 8;
  * arXiv:1706.04599), by golden-section search over log T within a factor of 1000 of the scores' own spread. `prior` where there are
  * fewer than {@link fewestForTemperature} pictures or fewer than two classes.
  */
-export function fitTemperature(leftOut: readonly LeftOut[], prior: number): number {
+export function* fitTemperature(leftOut: readonly LeftOut[], prior: number): Steps<number> {
   if (leftOut.length < fewestForTemperature || leftOut[0]!.distances.length < 2) return prior;
   // With every picture right the likelihood only grows as T falls; one imagined picture that is wrong by the mean
   // margin (Laplace's rule of succession) keeps T, and so the confidence, honest.
@@ -55,35 +58,36 @@ export function fitTemperature(leftOut: readonly LeftOut[], prior: number): numb
   for (const { distances } of leftOut) {
     const sorted = distances.toSorted();
     spread += sorted[1]! - sorted[0]!;
+    yield;
   }
   spread /= leftOut.length;
   if (!(spread > 0)) return prior;
   const imagined: LeftOut = { owner: 1, distances: Float64Array.of(0, spread) };
   const n = leftOut.length;
-  const cost = (logT: number): number => {
+  function* cost(logT: number): Steps<number> {
     const t = Math.exp(logT);
-    return n * negativeLogLikelihood(leftOut, t) + negativeLogLikelihood([imagined], t);
-  };
+    return n * (yield* negativeLogLikelihood(leftOut, t)) + (yield* negativeLogLikelihood([imagined], t));
+  }
   const ratio = (Math.sqrt(5) - 1) / 2;
   let low = Math.log(spread / 1000);
   let high = Math.log(spread * 1000);
   let a = high - ratio * (high - low);
   let b = low + ratio * (high - low);
-  let costA = cost(a);
-  let costB = cost(b);
+  let costA = yield* cost(a);
+  let costB = yield* cost(b);
   while (high - low > 1e-4) {
     if (costA < costB) {
       high = b;
       b = a;
       costB = costA;
       a = high - ratio * (high - low);
-      costA = cost(a);
+      costA = yield* cost(a);
     } else {
       low = a;
       a = b;
       costA = costB;
       b = low + ratio * (high - low);
-      costB = cost(b);
+      costB = yield* cost(b);
     }
   }
   return Math.exp((low + high) / 2);

@@ -244,6 +244,42 @@ describe("fitDecision", () => {
   });
 });
 
+describe("leaving one out", () => {
+  it.each(
+    specs.filter(
+      ({ head, openSet }) =>
+        head.kind === "prototype" && head.metric === "cosine" && openSet.score === "cosine",
+    ),
+  )("tells a picture what a gallery without it tells", (spec) => {
+    fc.assert(
+      fc.property(seeds, sizes, (seed, counts) => {
+        const support = gallery(seed, counts, 12);
+        const left = fitDecision(support, spec, defaultPriors).leaveOneOut();
+        expect(left.map(({ label }) => label)).toEqual(support.labels);
+        left.forEach(({ label, picture, decided }, i) => {
+          const first = support.labels.indexOf(label);
+          expect(first + picture).toBe(i);
+          const rest = support.labels.flatMap((_, row) => (row === i ? [] : [row]));
+          const { candidates } = fitDecision(pick(support, rest), spec, defaultPriors).decide(
+            take(support.embeddings, [i]),
+          );
+          for (const one of candidates)
+            expect(decided.candidates.find((c) => c.label === one.label)!.distance).toBeCloseTo(
+              one.distance,
+              5,
+            );
+        });
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("says nothing of a class with one picture", () => {
+    const left = fitDecision(gallery(3, [1, 4], 8), defaultDecision, defaultPriors).leaveOneOut();
+    expect(left.map(({ label }) => label)).toEqual(Array(4).fill("part 1"));
+  });
+});
+
 describe("update", () => {
   it("equals a refit: samples come and go, classes appear and vanish", () => {
     fc.assert(

@@ -1,4 +1,4 @@
-import { type Embeddings, ProtolineError, row } from "../core/index.ts";
+import { type Embeddings, finish, ProtolineError, row, type Steps } from "../core/index.ts";
 import { confidences } from "./confidence.ts";
 import {
   averageRows,
@@ -10,6 +10,7 @@ import {
   type Scorers,
 } from "./fit.ts";
 import type { RidgeScorer } from "./heads/ridge.ts";
+import type { Scorer } from "./heads/scorer.ts";
 import type { Vector } from "./linalg.ts";
 import { addRows, type ClassRows, checkSupport, pickViews, removeRows } from "./samples.ts";
 import { checkSpec } from "./spec.ts";
@@ -26,11 +27,20 @@ export function fitDecision<Label>(
   spec: DecisionSpec,
   priors: DecisionPriors,
 ): FittedDecision<Label> {
+  return finish(fittingDecision(support, spec, priors));
+}
+
+/** {@link fitDecision}, to be done a little at a time beside other work; see core/steps. */
+export function* fittingDecision<Label>(
+  support: Support<Label>,
+  spec: DecisionSpec,
+  priors: DecisionPriors,
+): Steps<FittedDecision<Label>> {
   const { dim } = support.embeddings;
   checkSpec(spec, priors, dim);
   checkSupport(support, dim);
-  const classes = addRows([], pickViews(support, spec), spec.transform);
-  return build({ classes, dim, spec, priors }, null, null);
+  const classes = yield* addRows([], pickViews(support, spec), spec.transform);
+  return yield* build({ classes, dim, spec, priors }, null, null);
 }
 
 interface Gallery<Label> {
@@ -54,11 +64,11 @@ const recalibrateShare = 0.05;
 
 interface Fit extends Scorers, Calibrated {}
 
-function build<Label>(
+function* build<Label>(
   gallery: Gallery<Label>,
   ridge: RidgeScorer | null,
   carried: Carried<Label> | null,
-): FittedDecision<Label> {
+): Steps<FittedDecision<Label>> {
   const { classes, dim, spec, priors } = gallery;
   if (classes.length === 0)
     throw new ProtolineError("GALLERY_EMPTY", {
@@ -68,12 +78,13 @@ function build<Label>(
     });
   const labels = classes.map((c) => c.label);
   const pictures = classes.reduce((sum, c) => sum + c.pictures.length, 0);
-  const scorers = makeScorers(classes, dim, spec, centerOf(classes, dim, spec.transform, priors), ridge);
+  const center = centerOf(classes, dim, spec.transform, priors);
+  const scorers = yield* makeScorers(classes, dim, spec, center, ridge);
   const keep =
     carried !== null &&
     carried.changed <= recalibrateShare * carried.pictures &&
     !calibratesExactly(classes, scorers);
-  const calibrated = keep ? carryOver(carried, labels) : calibrate(classes, spec, priors, scorers);
+  const calibrated = keep ? carryOver(carried, labels) : yield* calibrate(classes, spec, priors, scorers);
   const kept: Carried<Label> = keep
     ? { ...carried, calibrated, labels }
     : { calibrated, labels, pictures, changed: 0 };
@@ -86,12 +97,17 @@ function build<Label>(
     if (!running || running.mean.some((v, i) => v !== runningMean[i])) {
       checkFinite(runningMean, 0);
       const mean = Float32Array.from(runningMean);
-      const moved = makeScorers(classes, dim, spec, mean, scorers.ridge);
-      running = { mean, at: { ...moved, ...calibrate(classes, spec, priors, moved) } };
+      const moved = finish(makeScorers(classes, dim, spec, mean, scorers.ridge));
+      running = { mean, at: { ...moved, ...finish(calibrate(classes, spec, priors, moved)) } };
     }
     return running.at;
   };
   const byLabel = <T>(values: readonly T[]): Map<Label, T> => new Map(labels.map((l, c) => [l, values[c]!]));
+
+  function* updating(change: Parameters<FittedDecision<Label>["update"]>[0]): Steps<FittedDecision<Label>> {
+    const { classes: next, ridge: head, rows } = yield* changed(gallery, scorers.ridge, change);
+    return yield* build({ ...gallery, classes: next }, head, { ...kept, changed: kept.changed + rows });
+  }
 
   return {
     spec,
@@ -109,23 +125,39 @@ function build<Label>(
     },
     decide: (views, { topK, runningMean } = {}) =>
       decide(labels, dim, spec, fitFor(runningMean), views, topK),
-    update: (change) => {
-      const { classes: next, ridge: head, rows } = changed(gallery, scorers.ridge, change);
-      return build({ ...gallery, classes: next }, head, { ...kept, changed: kept.changed + rows });
-    },
+    leaveOneOut: () =>
+      classes.flatMap((c, owner) =>
+        c.pictures.length < 2
+          ? []
+          : c.pictures.map((rows, picture) => {
+              const distances = (scorer: Scorer): Float64Array => {
+                const left = scorer.leaveOut(owner, rows);
+                return spec.views.query.length > 0 ? averageRows(left) : left[0]!;
+              };
+              const heads = distances(scorers.head);
+              const open = scorers.openSet === scorers.head ? heads : distances(scorers.openSet);
+              return { label: c.label, picture, decided: answer(labels, spec, fitted, heads, open) };
+            }),
+      ),
+    updating,
+    update: (change) => finish(updating(change)),
   };
 }
 
 /** The classes after a change, with the ridge head taken along. */
-function changed<Label>(
+function* changed<Label>(
   { classes, dim, spec }: Gallery<Label>,
   ridge: RidgeScorer | null,
   { add, remove }: { readonly add?: Support<Label>; readonly remove?: Support<Label> },
-): { readonly classes: ClassRows<Label>[]; readonly ridge: RidgeScorer | null; readonly rows: number } {
+): Steps<{
+  readonly classes: ClassRows<Label>[];
+  readonly ridge: RidgeScorer | null;
+  readonly rows: number;
+}> {
   if (add) checkSupport(add, dim);
   if (remove) checkSupport(remove, dim);
   const cut = remove ? removeRows(classes, pickViews(remove, spec)) : { classes: [...classes], removed: [] };
-  const next = add ? addRows(cut.classes, pickViews(add, spec), spec.transform) : cut.classes;
+  const next = add ? yield* addRows(cut.classes, pickViews(add, spec), spec.transform) : cut.classes;
   const before = new Map(classes.map((c, i) => [c.label, i]));
   const left = new Map(cut.classes.map((c) => [c.label, c.rows.length]));
   const added = next.flatMap((c, owner) =>
@@ -138,7 +170,12 @@ function changed<Label>(
     classes: next,
     ridge:
       ridge && next.length > 0
-        ? ridge.update({ classes: next, from: next.map((c) => before.get(c.label) ?? -1), removed, added })
+        ? yield* ridge.update({
+            classes: next,
+            from: next.map((c) => before.get(c.label) ?? -1),
+            removed,
+            added,
+          })
         : null,
     rows: added.length + removed.length,
   };
@@ -185,6 +222,18 @@ function decide<Label>(
   });
   const heads = averageRows(seen.map((z) => fit.head.distances(z)));
   const distances = fit.openSet === fit.head ? heads : averageRows(seen.map((z) => fit.openSet.distances(z)));
+  return answer(labels, spec, fit, heads, distances, topK);
+}
+
+/** From the distances of the head and of the open set, `[classes]` each. */
+function answer<Label>(
+  labels: readonly Label[],
+  spec: DecisionSpec,
+  fit: Calibrated,
+  heads: Float64Array,
+  distances: Float64Array,
+  topK = labels.length,
+): Decided<Label> {
   const confidence = confidences(heads, fit.temperature);
   const thresholds = fit.thresholds;
   let accepted = false;

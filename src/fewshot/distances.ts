@@ -1,4 +1,8 @@
 import { dot, type Vector } from "./linalg.ts";
+import type { Metric } from "./types.ts";
+
+/** The metrics between two vectors that need nothing else. */
+export type VectorMetric = Exclude<Metric, "mahalanobis">;
 
 /** Σ (aᵢ − bᵢ)², not divided by anything (Snell et al. 2017). */
 export function squaredEuclidean(a: Vector, b: Vector): number {
@@ -19,4 +23,14 @@ export function euclidean(a: Vector, b: Vector): number {
 export function cosineDistance(a: Vector, b: Vector): number {
   const scale = Math.sqrt(dot(a, a) * dot(b, b));
   return scale > 0 ? 1 - Math.max(-1, Math.min(1, dot(a, b) / scale)) : 1;
+}
+
+/** The distance of two vectors of squared lengths `aa` and `bb` from their product. */
+export function distanceByProduct(metric: VectorMetric, ab: number, aa: number, bb: number): number {
+  if (metric === "cosine") {
+    const scale = Math.sqrt(aa * bb);
+    return scale > 0 ? 1 - Math.max(-1, Math.min(1, ab / scale)) : 1;
+  }
+  const squared = Math.max(0, aa - 2 * ab + bb);
+  return metric === "euclidean" ? Math.sqrt(squared) : squared;
 }

@@ -1,3 +1,4 @@
+import type { Steps } from "../core/index.ts";
 import { fitTemperature, type LeftOut } from "./confidence.ts";
 import { mahalanobisScorer } from "./heads/mahalanobis.ts";
 import { prototypeScorer, rowSum } from "./heads/prototype.ts";
@@ -11,7 +12,8 @@ import type { DecisionPriors, DecisionSpec, HeadSpec, OpenSetSpec, TransformSpec
 /** The mean of the class means, after power and L2, `[dim]`. */
 export function galleryMean<Label>(classes: readonly ClassRows<Label>[], dim: number): Float64Array {
   const out = new Float64Array(dim);
-  for (const c of classes) addScaled(out, rowSum(c, dim), 1 / (c.rows.length * classes.length));
+  const scratch = new Float64Array(dim);
+  for (const c of classes) addScaled(out, rowSum(c, dim, scratch), 1 / (c.rows.length * classes.length));
   return out;
 }
 
@@ -34,7 +36,7 @@ export function makeHead<Label>(
   head: HeadSpec,
   transform: TransformSpec,
   center: Vector | null,
-): Scorer {
+): Steps<Scorer> {
   if (head.kind === "ridge") return ridgeScorer(classes, dim, head);
   if (head.metric === "mahalanobis") return mahalanobisScorer(classes, dim);
   return prototypeScorer(classes, dim, head.metric, transform, center);
@@ -47,7 +49,7 @@ export function makeOpenSet<Label>(
   score: Exclude<OpenSetSpec["score"], "ridge">,
   transform: TransformSpec,
   center: Vector | null,
-): Scorer {
+): Steps<Scorer> {
   if (score === "mahalanobis") return mahalanobisScorer(classes, dim);
   if (score === "cosine") return prototypeScorer(classes, dim, "cosine", transform, null);
   const used = center ?? (classes.length > 1 ? galleryMean(classes, dim) : null);
@@ -63,16 +65,16 @@ export interface Scorers {
 }
 
 /** `ridge`, where it is known already, does not depend on the centre. */
-export function makeScorers<Label>(
+export function* makeScorers<Label>(
   classes: readonly ClassRows<Label>[],
   dim: number,
   spec: DecisionSpec,
   center: Vector | null,
   known: RidgeScorer | null,
-): Scorers {
+): Steps<Scorers> {
   const { head: headSpec, transform } = spec;
-  const ridge = headSpec.kind === "ridge" ? (known ?? ridgeScorer(classes, dim, headSpec)) : null;
-  const head = ridge ?? makeHead(classes, dim, headSpec, transform, center);
+  const ridge = headSpec.kind === "ridge" ? (known ?? (yield* ridgeScorer(classes, dim, headSpec))) : null;
+  const head = ridge ?? (yield* makeHead(classes, dim, headSpec, transform, center));
   const { score } = spec.openSet;
   const metric = headSpec.kind === "prototype" ? headSpec.metric : null;
   // The head may be just what the open set asks for: then a frame is compared once.
@@ -81,7 +83,7 @@ export function makeScorers<Label>(
     (score === "mahalanobis" && metric === "mahalanobis") ||
     (score === "cosine" && metric === "cosine" && center === null) ||
     (score === "centeredCosine" && metric === "cosine" && center !== null);
-  const openSet = isHead ? head : makeOpenSet(classes, dim, score, transform, center);
+  const openSet = isHead ? head : yield* makeOpenSet(classes, dim, score, transform, center);
   return { center, head, openSet, ridge };
 }
 
@@ -107,18 +109,18 @@ export function calibratesExactly<Label>(classes: readonly ClassRows<Label>[], s
   return [scorers.head, scorers.openSet].every((s) => total * s.leaveOutCost <= workLimit);
 }
 
-export function calibrate<Label>(
+export function* calibrate<Label>(
   classes: readonly ClassRows<Label>[],
   spec: DecisionSpec,
   priors: DecisionPriors,
   { head, openSet }: Scorers,
-): Calibrated {
+): Steps<Calibrated> {
   const averageViews = spec.views.query.length > 0;
-  const byHead = leaveOut(classes, head, averageViews);
-  const byOpenSet = openSet === head ? byHead : leaveOut(classes, openSet, averageViews);
+  const byHead = yield* leaveOut(classes, head, averageViews);
+  const byOpenSet = openSet === head ? byHead : yield* leaveOut(classes, openSet, averageViews);
   const { score, falseRejectRate } = spec.openSet;
   return {
-    temperature: fitTemperature(byHead, priors.temperature),
+    temperature: yield* fitTemperature(byHead, priors.temperature),
     thresholds: classThresholds({
       leftOut: byOpenSet,
       pictures: classes.map((c) => c.pictures.length),
@@ -139,24 +141,24 @@ export function calibrate<Label>(
  * Distances of the gallery's own pictures, each left out in turn, of classes that have another picture. Of a big gallery every so
  * manyth picture, counted through the classes, so that the cost is bounded.
  */
-export function leaveOut<Label>(
+export function* leaveOut<Label>(
   classes: readonly ClassRows<Label>[],
   scorer: Scorer,
   averageViews: boolean,
   limit = affordable(scorer),
-): LeftOut[] {
+): Steps<LeftOut[]> {
   const total = classes.reduce((sum, c) => sum + c.pictures.length, 0);
   const stride = Math.max(1, Math.ceil(total / limit));
   const out: LeftOut[] = [];
   let counter = 0;
-  classes.forEach((c, owner) => {
+  for (const [owner, c] of classes.entries())
     for (const picture of c.pictures) {
       if (counter++ % stride !== 0 || c.pictures.length < 2) continue;
       const rows = scorer.leaveOut(owner, picture);
       // The first row is the picture as it is, which is what a frame will be compared by.
       out.push({ owner, distances: averageViews ? averageRows(rows) : rows[0]! });
+      yield;
     }
-  });
   return out;
 }
 

@@ -1,7 +1,8 @@
 export { confidences, fitTemperature, logSoftmax } from "./confidence.ts";
-export { fitDecision, novelty } from "./decision.ts";
+export { fitDecision, fittingDecision, novelty } from "./decision.ts";
 export { defaultDecision, defaultPriors } from "./defaults.ts";
 export { cosineDistance, euclidean, squaredEuclidean } from "./distances.ts";
+export { createMatcher, type Matcher, type MatcherOptions, type Nearest } from "./matching/matcher.ts";
 export {
   aupr,
   auroc,

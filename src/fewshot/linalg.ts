@@ -1,3 +1,5 @@
+import { finish, type Steps } from "../core/index.ts";
+
 /** Dense linear algebra on plain arrays, float64, row-major. Nothing here knows of classes or pictures. */
 
 /** Any array of numbers that is read by index. */
@@ -34,12 +36,13 @@ export function multiply(matrix: Float64Array, x: Vector): Float64Array {
 }
 
 /** `B · x` for several `x` at once, four to one pass over `B`. */
-export function multiplyMany(matrix: Float64Array, vectors: readonly Float64Array[]): Float64Array[] {
+export function* multiplyMany(matrix: Float64Array, vectors: readonly Float64Array[]): Steps<Float64Array[]> {
   const out: Float64Array[] = [];
   for (let at = 0; at < vectors.length; at += 4) {
     const four = vectors.slice(at, at + 4);
     if (four.length < 4) out.push(...four.map((x) => multiply(matrix, x)));
     else out.push(...multiplyFour(matrix, four[0]!, four[1]!, four[2]!, four[3]!));
+    yield;
   }
   return out;
 }
@@ -89,7 +92,7 @@ export function rankOne(matrix: Float64Array, x: Float64Array, scale: number): v
  * The inverse of a symmetric positive definite matrix `[n, n]`, by A = L Lᵀ, A⁻¹ = L⁻ᵀL⁻¹.
  * `null` when it is not positive definite to working accuracy.
  */
-export function invertPositive(matrix: Float64Array, n: number): Float64Array | null {
+export function* invertPositive(matrix: Float64Array, n: number): Steps<Float64Array | null> {
   const l = Float64Array.from(matrix);
   // Cholesky by rows: every inner product runs along two rows, so memory is read in order.
   for (let i = 0; i < n; i++) {
@@ -101,6 +104,7 @@ export function invertPositive(matrix: Float64Array, n: number): Float64Array | 
     const d = l[i * n + i]! - dot(rowI, rowI, i);
     if (!(d > 0)) return null;
     l[i * n + i] = Math.sqrt(d);
+    yield;
   }
   // u = L⁻ᵀ by rows: row j of u is column j of L⁻¹, so both products below run along rows too.
   const u = new Float64Array(n * n);
@@ -111,6 +115,7 @@ export function invertPositive(matrix: Float64Array, n: number): Float64Array | 
       const s = dot(l.subarray(i * n + j, i * n + i), rowJ.subarray(j, i), i - j);
       rowJ[i] = -s / l[i * n + i]!;
     }
+    yield;
   }
   const inverse = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
@@ -121,6 +126,7 @@ export function invertPositive(matrix: Float64Array, n: number): Float64Array | 
       inverse[i * n + j] = s;
       inverse[j * n + i] = s;
     }
+    yield;
   }
   return inverse;
 }
@@ -129,7 +135,7 @@ export function invertPositive(matrix: Float64Array, n: number): Float64Array | 
 export function solveSmall(matrix: Float64Array, right: readonly Float64Array[]): Float64Array[] {
   const n = right[0]?.length ?? 0;
   if (n === 1) return right.map((b) => Float64Array.of(b[0]! / Math.max(matrix[0]!, 1e-12)));
-  const inverse = invertPositive(matrix, n) ?? invertPositive(withJitter(matrix, n), n)!;
+  const inverse = finish(invertPositive(matrix, n)) ?? finish(invertPositive(withJitter(matrix, n), n))!;
   return right.map((b) => multiply(inverse, b));
 }
 
@@ -140,7 +146,7 @@ function withJitter(matrix: Float64Array, n: number): Float64Array {
 }
 
 /** XᵀX of rows that are extended by a 1, `[dim + 1, dim + 1]`: second moments, sums and the count in one matrix. */
-export function gramWithOne(rows: readonly Vector[], dim: number): Float64Array {
+export function* gramWithOne(rows: readonly Vector[], dim: number): Steps<Float64Array> {
   const m = dim + 1;
   const panels = Math.ceil(m / 4);
   const out = new Float64Array(m * m);
@@ -156,6 +162,7 @@ export function gramWithOne(rows: readonly Vector[], dim: number): Float64Array 
     }
     for (let p = 0; p < panels; p++) {
       for (let q = 0; q <= p; q++) tile(packed, p * block * 4, q * block * 4, count, out, p * 4, q * 4, m);
+      yield;
     }
   }
   for (let i = 0; i < m; i++) for (let j = 0; j < i; j++) out[j * m + i] = out[i * m + j]!;
@@ -224,7 +231,7 @@ function tile(
 }
 
 /** X Xᵀ of rows, `[n, n]`. */
-export function kernel(rows: readonly Vector[]): Float64Array {
+export function* kernel(rows: readonly Vector[]): Steps<Float64Array> {
   const n = rows.length;
   const out = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
@@ -233,6 +240,7 @@ export function kernel(rows: readonly Vector[]): Float64Array {
       out[i * n + j] = s;
       out[j * n + i] = s;
     }
+    yield;
   }
   return out;
 }

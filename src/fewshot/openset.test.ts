@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRng } from "../core/index.ts";
+import { createRng, finish } from "../core/index.ts";
 import { fitTemperature, type LeftOut, negativeLogLikelihood } from "./confidence.ts";
 import { binomialTail, classThresholds, conformalThreshold } from "./openset.ts";
 import { studentCdf, studentQuantile } from "./student.ts";
@@ -141,21 +141,21 @@ describe("temperature", () => {
       });
       return { owner, distances };
     });
-    const t = fitTemperature(made, 1);
+    const t = finish(fitTemperature(made, 1));
     expect(t).toBeGreaterThan(0.18);
     expect(t).toBeLessThan(0.22);
-    const best = negativeLogLikelihood(made, t);
-    expect(negativeLogLikelihood(made, t * 1.3)).toBeGreaterThan(best);
-    expect(negativeLogLikelihood(made, t / 1.3)).toBeGreaterThan(best);
+    const best = finish(negativeLogLikelihood(made, t));
+    expect(finish(negativeLogLikelihood(made, t * 1.3))).toBeGreaterThan(best);
+    expect(finish(negativeLogLikelihood(made, t / 1.3))).toBeGreaterThan(best);
   });
 
   it("scales with the distances, stays finite when all are right, and is the prior for few", () => {
     const right = leftOut([10, 10], [0.1, 0.1], 5);
-    const t = fitTemperature(right, 7);
+    const t = finish(fitTemperature(right, 7));
     const tenfold = right.map(({ owner, distances }) => ({ owner, distances: distances.map((d) => d * 10) }));
-    expect(fitTemperature(tenfold, 7) / t).toBeCloseTo(10, 2);
+    expect(finish(fitTemperature(tenfold, 7)) / t).toBeCloseTo(10, 2);
     expect(t).toBeGreaterThan(0.1);
-    expect(fitTemperature(right.slice(0, 5), 7)).toBe(7);
+    expect(finish(fitTemperature(right.slice(0, 5), 7))).toBe(7);
   });
 });
 

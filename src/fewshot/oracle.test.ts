@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as oracle from "../../test/oracle/fewshot.ts";
-import { createRng, type Embeddings, stack } from "../core/index.ts";
+import { createRng, type Embeddings, finish, stack } from "../core/index.ts";
 import { confidences, logSoftmax } from "./confidence.ts";
 import { fitDecision } from "./decision.ts";
 import { defaultDecision, defaultPriors } from "./defaults.ts";
@@ -50,8 +50,9 @@ const zq = oracle.powerL2(query, 0.5);
 
 function scorerOf(support: Support<number>, head: HeadSpec, spec = transform) {
   const { dim } = support.embeddings;
-  const classes = addRows([], support, spec);
-  return { classes, scorer: makeHead(classes, dim, head, spec, centerOf(classes, dim, spec, defaultPriors)) };
+  const classes = finish(addRows([], support, spec));
+  const middle = centerOf(classes, dim, spec, defaultPriors);
+  return { classes, scorer: finish(makeHead(classes, dim, head, spec, middle)) };
 }
 
 /** The prior that the intercept learns, each class's share of the rows, is taken off. */
@@ -92,6 +93,39 @@ describe("against the float64 oracle", () => {
       return metric === "euclidean" ? Math.sqrt(squared) : squared;
     };
     close(scorer.distances(Float32Array.from(zq)), protos.map(distance));
+  });
+
+  it.each(
+    (["cosine", "squaredEuclidean", "euclidean"] as const).flatMap((metric) =>
+      (["none", "gallery"] as const).map((from) => ({ metric, from })),
+    ),
+  )("nearest of 700 prototypes, $metric, centre: $from", ({ metric, from }) => {
+    const spec: TransformSpec = { ...transform, center: from };
+    const many = gallery(
+      12,
+      Array.from({ length: 700 }, (_, c) => 1 + (c % 3)),
+      96,
+    );
+    const { scorer } = scorerOf(many, { kind: "prototype", metric }, spec);
+    const rows = list(many.embeddings).map((r) => oracle.powerL2(r, 0.5));
+    const middle = oracle.meanRow(oracle.prototypesOf(rows, many.labels, 700));
+    const put = (r: readonly number[]): number[] => (from === "none" ? [...r] : oracle.centerL2(r, middle));
+    const protos = oracle.prototypesOf(rows.map(put), many.labels, 700);
+    const asked = oracle.powerL2(list(gallery(13, [1], 96).embeddings)[0]!, 0.5);
+    const q = put(asked);
+    const want = protos.map((p) => {
+      if (metric === "cosine") return oracle.cosineDistance(q, p);
+      const squared = oracle.squaredEuclidean(q, p);
+      return metric === "euclidean" ? Math.sqrt(squared) : squared;
+    });
+    const got = scorer.distances(Float32Array.from(asked));
+    close(got, want, 5);
+    const order = (distances: ArrayLike<number>): number[] =>
+      Array.from({ length: 700 }, (_, c) => c)
+        .sort((a, b) => distances[a]! - distances[b]!)
+        .slice(0, 32);
+    expect(order(got)).toEqual(order(want));
+    for (const c of order(want)) expect(got[c]).toBeCloseTo(want[c]!, 6);
   });
 
   it.each([
@@ -159,7 +193,7 @@ describe("leaving out, against really leaving out", () => {
       const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
       const { classes, scorer } = scorerOf(support, { kind: "ridge", lambda: 0.2, projection: null });
       expect(support.embeddings.dim).toBe(dim);
-      const got = leaveOut(classes, scorer, false);
+      const got = finish(leaveOut(classes, scorer, false));
       expect(got.length).toBe(rows.length);
       got.forEach(({ distances }, i) => {
         const others = rows.filter((_, k) => k !== i);
@@ -175,7 +209,7 @@ describe("leaving out, against really leaving out", () => {
       { ...small, groups },
       { kind: "ridge", lambda: 0.2, projection: null },
     );
-    const got = leaveOut(classes, scorer, true);
+    const got = finish(leaveOut(classes, scorer, true));
     const want = [0, 1].map((i) =>
       ridgeDistances(oracle.ridgeScores(z.slice(2), owners.slice(2), 4, 0.2, z[i]!), owners.slice(2)),
     );
@@ -188,7 +222,7 @@ describe("leaving out, against really leaving out", () => {
   it("nearest prototype, the centre kept", () => {
     const { classes, scorer } = scorerOf(small, { kind: "prototype", metric: "cosine" });
     const moved = z.map((r) => oracle.centerL2(r, center));
-    leaveOut(classes, scorer, false).forEach(({ owner, distances }, i) => {
+    finish(leaveOut(classes, scorer, false)).forEach(({ owner, distances }, i) => {
       expect(owner).toBe(pictures[i]!.owner);
       const protos = oracle.prototypesOf(
         moved.filter((_, k) => k !== i),
@@ -222,7 +256,7 @@ describe("leaving out, against really leaving out", () => {
       r.map((v, j) => ((1 - gamma) * v) / degrees + (i === j ? (gamma * trace) / 9 : 0)),
     );
     const want = oracle.prototypesOf(others, of, 4).map((p) => oracle.mahalanobis(covariance, z[0]!, p));
-    const got = leaveOut(classes, scorer, false)[0]!.distances;
+    const got = finish(leaveOut(classes, scorer, false))[0]!.distances;
     want.forEach((w, c) => {
       expect(got[c]! / w).toBeCloseTo(1, 5);
     });

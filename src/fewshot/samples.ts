@@ -1,4 +1,4 @@
-import { type Embeddings, ProtolineError, row, take } from "../core/index.ts";
+import { type Embeddings, ProtolineError, row, type Steps, take } from "../core/index.ts";
 import { checkFinite, powerAndScale } from "./transforms.ts";
 import type { DecisionSpec, Support, TransformSpec } from "./types.ts";
 
@@ -47,11 +47,11 @@ export function pickViews<Label>(support: Support<Label>, spec: Pick<DecisionSpe
 }
 
 /** Rows of `support` put behind those of `classes`. */
-export function addRows<Label>(
+export function* addRows<Label>(
   classes: readonly ClassRows<Label>[],
   support: Support<Label>,
   transform: TransformSpec,
-): ClassRows<Label>[] {
+): Steps<ClassRows<Label>[]> {
   const { embeddings, labels, groups } = support;
   interface Draft {
     raw: Float32Array[];
@@ -85,6 +85,7 @@ export function addRows<Label>(
     picture.push(draft.raw.length);
     draft.raw.push(raw);
     draft.rows.push(powerAndScale(raw, transform));
+    if (i % 16 === 15) yield;
   }
   const out = classes.map((c): ClassRows<Label> => {
     const draft = drafts.get(c.label);

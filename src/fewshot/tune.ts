@@ -1,4 +1,4 @@
-import { ProtolineError, type Rng, take } from "../core/index.ts";
+import { finish, ProtolineError, type Rng, take } from "../core/index.ts";
 import { defaultDecision } from "./defaults.ts";
 import { averageRows, centerOf, leaveOut, makeHead, makeOpenSet } from "./fit.ts";
 import type { Scorer } from "./heads/scorer.ts";
@@ -109,9 +109,11 @@ export function tune<Label>(
   const galleries = galleryCache(part.support, dim);
   const judge = (views: ViewsSpec, transform: TransformSpec, head: HeadSpec): Judged => {
     const classes = galleries(views, transform);
-    const scorer = makeHead(classes, dim, head, transform, centerOf(classes, dim, transform, priors));
-    const right = leaveOut(classes, scorer, views.query.length > 0, Number.POSITIVE_INFINITY).map(
-      ({ owner, distances }) => distances.every((d, c) => c === owner || d > distances[owner]!),
+    const center = centerOf(classes, dim, transform, priors);
+    const scorer = finish(makeHead(classes, dim, head, transform, center));
+    const left = finish(leaveOut(classes, scorer, views.query.length > 0, Number.POSITIVE_INFINITY));
+    const right = left.map(({ owner, distances }) =>
+      distances.every((d, c) => c === owner || d > distances[owner]!),
     );
     return { views, transform, head, right };
   };
@@ -244,7 +246,7 @@ function galleryCache<Label>(support: Support<Label>, dim: number) {
     let classes = made.get(key);
     if (!classes) {
       const used = all ? support : pickViews(support, { views });
-      classes = addRows([], used, transform);
+      classes = finish(addRows([], used, transform));
       made.set(key, classes);
     }
     return classes;
@@ -316,11 +318,13 @@ function leaveClassesOut<Label>(
   return outs.map((out) => {
     const rest = classes.filter((_, c) => c !== out);
     const center = centerOf(rest, dim, transform, priors);
-    const scorer: Scorer =
+    const scorer: Scorer = finish(
       score === "ridge"
         ? makeHead(rest, dim, head, transform, center)
-        : makeOpenSet(rest, dim, score, transform, center);
-    const known = leaveOut(rest, scorer, averageViews, mostKnown).map((l) => least(l.distances));
+        : makeOpenSet(rest, dim, score, transform, center),
+    );
+    const left = finish(leaveOut(rest, scorer, averageViews, mostKnown));
+    const known = left.map((l) => least(l.distances));
     const { rows, pictures } = classes[out]!;
     const unknown = pictures.map((picture) => {
       const seen = averageViews ? picture : picture.slice(0, 1);

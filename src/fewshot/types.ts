@@ -1,4 +1,4 @@
-import type { Embeddings } from "../core/index.ts";
+import type { Embeddings, Steps } from "../core/index.ts";
 
 /** The vocabulary of the decision. Everything here is plain data: it travels in bundles, stores and replies. */
 
@@ -127,8 +127,22 @@ export interface FittedDecision<Label> {
     views: Embeddings,
     options?: { readonly topK?: number; readonly runningMean?: Float32Array },
   ): Decided<Label>;
+  /**
+   * What the gallery's own pictures would be told if they were not in it: one entry a picture of each class that has
+   * another, class by class in the order of `labels`. Temperature and thresholds keep the picture.
+   */
+  leaveOneOut(): readonly {
+    readonly label: Label;
+    readonly picture: number;
+    readonly decided: Decided<Label>;
+  }[];
   /** The embedding as the decision compares it, `[dim]`. */
   transform(raw: Float32Array, runningMean?: Float32Array): Float32Array;
   /** The decision after some samples came and some went; equals a refit to 1e-5, by rank-one updates where that pays. */
   update(change: { readonly add?: Support<Label>; readonly remove?: Support<Label> }): FittedDecision<Label>;
+  /** {@link update}, to be done a little at a time beside other work; see core/steps. */
+  updating(change: {
+    readonly add?: Support<Label>;
+    readonly remove?: Support<Label>;
+  }): Steps<FittedDecision<Label>>;
 }

@@ -1,3 +1,4 @@
+import type { Steps } from "../../core/index.ts";
 import {
   addScaled,
   dot,
@@ -23,7 +24,7 @@ export interface Inverse {
   /** I − X̃_G A⁻¹ X̃_Gᵀ of some of its own rows, `[k, k]`. */
   residualBlock(group: readonly Float32Array[]): Float64Array;
   /** A⁻¹X̃ᵀY for the one-hot Y of these classes, one vector a class. */
-  weights(classes: readonly (readonly Float32Array[])[]): Float64Array[];
+  weights(classes: readonly (readonly Float32Array[])[]): Steps<Float64Array[]>;
   /** Whether this form is still a sensible one for `n` rows. */
   fits(n: number): boolean;
   copy(): Inverse;
@@ -33,14 +34,14 @@ export interface Inverse {
   remove(x: Float32Array, g: Float64Array, h: number): void;
 }
 
-export function rebuildInverse(rows: readonly Float32Array[], dim: number, lambda: number): Inverse {
+export function rebuildInverse(rows: readonly Float32Array[], dim: number, lambda: number): Steps<Inverse> {
   return rows.length < dim ? dualInverse(rows, dim, lambda) : primalInverse(rows, dim, lambda);
 }
 
-function primalInverse(rows: readonly Float32Array[], dim: number, lambda: number): Inverse {
-  const a = gramWithOne(rows, dim);
+function* primalInverse(rows: readonly Float32Array[], dim: number, lambda: number): Steps<Inverse> {
+  const a = yield* gramWithOne(rows, dim);
   for (let i = 0; i < dim; i++) a[i * (dim + 1) + i]! += lambda;
-  return primal(invertPositive(a, dim + 1)!, dim);
+  return primal((yield* invertPositive(a, dim + 1))!, dim);
 }
 
 function extend(x: Float32Array): Float64Array {
@@ -80,17 +81,17 @@ function primal(b: Float64Array, dim: number): Inverse {
       ),
     // Below half the dimension the dual form is several times cheaper.
     fits: (n) => n > dim / 2,
-    copy: () => primal(Float64Array.from(b), dim),
+    copy: () => primal(b.slice(), dim),
     add: (_x, g, h) => rankOne(b, g, -1 / (1 + h)),
     remove: (_x, g, h) => rankOne(b, g, 1 / (1 - h)),
   };
 }
 
-function dualInverse(rows: readonly Float32Array[], dim: number, lambda: number): Inverse {
+function* dualInverse(rows: readonly Float32Array[], dim: number, lambda: number): Steps<Inverse> {
   const n = rows.length;
-  const k = kernel(rows);
+  const k = yield* kernel(rows);
   for (let i = 0; i < n; i++) k[i * n + i]! += lambda;
-  const p = invertPositive(k, n)!;
+  const p = (yield* invertPositive(k, n))!;
   // By the Schur complement of the border: u = P1, s = 1ᵀu.
   const u = multiply(p, new Float64Array(n).fill(1));
   const s = u.reduce((sum, v) => sum + v, 0);
@@ -144,9 +145,10 @@ function dual(start: Float64Array, rows: Float32Array[], dim: number, lambda: nu
           out[i * k + j] = lambda * m[(at[i]! + 1) * (rows.length + 1) + at[j]! + 1]!;
       return out;
     },
-    weights: (classes) => {
+    *weights(classes) {
       const side = rows.length + 1;
-      return classes.map((members) => {
+      const all: Float64Array[] = [];
+      for (const members of classes) {
         const alpha = new Float64Array(side);
         for (const x of members) {
           const line = (position(x) + 1) * side;
@@ -157,8 +159,10 @@ function dual(start: Float64Array, rows: Float32Array[], dim: number, lambda: nu
           addScaled(w, r, alpha[i + 1]!);
         });
         w[dim] = alpha[0]!;
-        return w;
-      });
+        all.push(w);
+        yield;
+      }
+      return all;
     },
     fits: (n) => n <= dim * 1.25,
     copy: () => dual(m, [...rows], dim, lambda),

@@ -1,3 +1,4 @@
+import type { Steps } from "../../core/index.ts";
 import { addScaled, dot, gramWithOne, invertPositive, kernel, multiply, solveSmall } from "../linalg.ts";
 import { mean } from "../prototypes.ts";
 import type { Scorer, ScorerClass } from "./scorer.ts";
@@ -9,11 +10,15 @@ import type { Scorer, ScorerClass } from "./scorer.ts";
  * Σ = a·I + b·RᵀR, R the rows less their class means `[n, dim]`, a = γ·tr(S)/dim, b = (1 − γ)/(n − classes).
  * With fewer rows than dimensions Σ⁻¹ is applied by Woodbury's identity and never formed.
  */
-export function mahalanobisScorer(classes: readonly ScorerClass[], dim: number): Scorer {
+export function* mahalanobisScorer(classes: readonly ScorerClass[], dim: number): Steps<Scorer> {
   const means = classes.map((c) => mean(c.rows, dim));
   const residuals = classes.flatMap((c, k) => c.rows.map((x) => x.map((v, i) => v - means[k]![i]!)));
-  const { b, apply } = inverseCovariance(residuals, dim, residuals.length - classes.length);
-  const solved = means.map((m) => apply(m));
+  const { b, apply } = yield* inverseCovariance(residuals, dim, residuals.length - classes.length);
+  const solved: Float64Array[] = [];
+  for (const m of means) {
+    solved.push(apply(m));
+    yield;
+  }
   const squares = means.map((m, c) => dot(m, solved[c]!));
 
   return {
@@ -75,11 +80,11 @@ interface InverseCovariance {
 }
 
 /** `degrees`: rows less classes. At zero degrees nothing is known of the spread and Σ is the identity. */
-function inverseCovariance(
+function* inverseCovariance(
   residuals: readonly Float32Array[],
   dim: number,
   degrees: number,
-): InverseCovariance {
+): Steps<InverseCovariance> {
   const n = residuals.length;
   let trace = 0;
   for (const r of residuals) trace += dot(r, r);
@@ -87,7 +92,7 @@ function inverseCovariance(
   if (degrees < 1 || trace === 0) return { b: 0, apply: (v) => Float64Array.from(v) };
 
   const dual = n < dim;
-  const moments = dual ? kernel(residuals) : gramWithOne(residuals, dim);
+  const moments = yield* dual ? kernel(residuals) : gramWithOne(residuals, dim);
   const side = dual ? n : dim;
   const stride = dual ? n : dim + 1;
   let squareTrace = 0;
@@ -105,7 +110,7 @@ function inverseCovariance(
   for (let i = 0; i < side; i++)
     for (let j = 0; j < side; j++)
       matrix[i * side + j] = moments[i * stride + j]! * (dual ? 1 : b) + (i === j ? (dual ? a / b : a) : 0);
-  const inverse = invertPositive(matrix, side)!;
+  const inverse = (yield* invertPositive(matrix, side))!;
   if (!dual) return { b, apply: (v) => multiply(inverse, v) };
   return {
     b,

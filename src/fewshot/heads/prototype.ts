@@ -1,77 +1,111 @@
+import type { Steps } from "../../core/index.ts";
+import { distanceByProduct, type VectorMetric } from "../distances.ts";
 import { addScaled, dot, type Vector } from "../linalg.ts";
+import { product } from "../matching/kernels.ts";
+import { layOut } from "../matching/rows.ts";
+import { Shortlist } from "../matching/shortlist.ts";
 import { centerAndScale } from "../transforms.ts";
-import type { Metric, TransformSpec } from "../types.ts";
+import type { TransformSpec } from "../types.ts";
 import type { Scorer, ScorerClass } from "./scorer.ts";
 
 /** Σ of the rows as they are, kept for as long as the class: revisions share classes, so an update sums only what changed. */
 const rowSums = new WeakMap<ScorerClass, Float64Array>();
+/** Fewer rows than these are summed in less time than a kept sum, which takes as much memory as two of them, is worth. */
+const fewestToKeep = 4;
 
-/** Σ of the rows of a class after power and L2, `[dim]`; not to be written to. */
-export function rowSum(members: ScorerClass, dim: number): Float64Array {
-  let sum = rowSums.get(members);
-  if (!sum) {
-    sum = new Float64Array(dim);
-    for (const x of members.rows) addScaled(sum, x, 1);
-    rowSums.set(members, sum);
-  }
+/**
+ * Σ of the rows of a class after power and L2, `[dim]`; not to be written to. A sum that is not worth keeping is made in
+ * `scratch` `[dim]`, and holds until that is used again.
+ */
+export function rowSum(members: ScorerClass, dim: number, scratch = new Float64Array(dim)): Vector {
+  const { rows } = members;
+  if (rows.length === 1) return rows[0]!;
+  const kept = rowSums.get(members);
+  if (kept) return kept;
+  const keep = rows.length >= fewestToKeep;
+  const sum = keep ? new Float64Array(dim) : scratch.fill(0);
+  for (const x of rows) addScaled(sum, x, 1);
+  if (keep) rowSums.set(members, sum);
   return sum;
 }
 
+/** The nearest classes, whose distances are computed in float64. */
+const exactly = 32;
+/** In a gallery up to this size all are: a scan and a shortlist cost more there. */
+const small = 128;
+
 /**
- * Distance to the mean of each class (Snell et al. 2017, arXiv:1703.05175), the mean of the centred and scaled rows.
- * `center` `[dim]` is taken after power and L2, or `null`.
+ * Distance to the mean of each class (Snell et al. 2017, arXiv:1703.05175), the mean of the centred and scaled rows,
+ * rounded to float32. Of the {@link exactly} nearest classes in float64 arithmetic; the others by the kernels of
+ * `matching/`, whose cosines are right to some 10⁻⁶. `center` `[dim]` is taken after power and L2, or `null`.
  */
-export function prototypeScorer(
+export function* prototypeScorer(
   classes: readonly ScorerClass[],
   dim: number,
-  metric: Exclude<Metric, "mahalanobis">,
+  metric: VectorMetric,
   transform: TransformSpec,
   center: Vector | null,
-): Scorer {
+): Steps<Scorer> {
   const place = (z: Float32Array): Float32Array => centerAndScale(z, transform, center);
-  const sums = classes.map((members) => {
-    if (center === null) return rowSum(members, dim);
-    const sum = new Float64Array(dim);
-    for (const z of members.rows) addScaled(sum, place(z), 1);
-    return sum;
-  });
-  const counts = classes.map((members) => members.rows.length);
-  const norms = sums.map((sum, c) => dot(sum, sum) / counts[c]! ** 2);
-
-  /** From x, x·x, Σ and n of a class, and the squared length of its mean. */
-  const distance = (x: Vector, xx: number, sum: Float64Array, n: number, mm: number): number => {
-    const xm = dot(x, sum) / n;
-    if (metric === "cosine") {
-      const scale = Math.sqrt(xx * mm);
-      return scale > 0 ? 1 - Math.max(-1, Math.min(1, xm / scale)) : 1;
-    }
-    const squared = Math.max(0, xx - 2 * xm + mm);
-    return metric === "squaredEuclidean" ? squared : Math.sqrt(squared);
+  const scratch = new Float64Array(dim);
+  const sumOf = (members: ScorerClass): Vector => {
+    if (center === null) return rowSum(members, dim, scratch);
+    scratch.fill(0);
+    for (const z of members.rows) addScaled(scratch, place(z), 1);
+    return scratch;
   };
+  const means = yield* layOut(classes.length, dim, (c, out) => {
+    const { rows } = classes[c]!;
+    const only = rows.length === 1 && place(rows[0]!);
+    if (only) return out.set(only);
+    const sum = sumOf(classes[c]!);
+    for (let i = 0; i < dim; i++) out[i] = sum[i]! / rows.length;
+  });
+  const { n, squares } = means;
 
-  return {
-    leaveOutCost: classes.length * dim,
-    distances: (z) => {
-      // One kind of array in the inner loop, and no callback: this is what a frame costs in a large gallery.
-      const x = new Float64Array(place(z));
-      const xx = dot(x, x);
-      const out = new Float64Array(sums.length);
-      for (let c = 0; c < out.length; c++) out[c] = distance(x, xx, sums[c]!, counts[c]!, norms[c]!);
-      return out;
-    },
-    leaveOut: (owner, picture) => {
-      const rows = picture.map((i) => place(classes[owner]!.rows[i]!));
-      const left = counts[owner]! - picture.length;
-      const own = Float64Array.from(sums[owner]!);
-      for (const x of rows) addScaled(own, x, -1);
-      const ownNorm = dot(own, own) / left ** 2;
-      return rows.map((x) => {
-        const xx = dot(x, x);
-        return Float64Array.from(sums, (sum, c) => {
-          if (c !== owner) return distance(x, xx, sum, counts[c]!, norms[c]!);
-          return left > 0 ? distance(x, xx, own, left, ownNorm) : Number.NaN;
-        });
+  /** `[classes]` for each of the vectors, which have been placed. */
+  function compare(vectors: readonly Float32Array[]): Float64Array[] {
+    const distances = vectors.map(() => new Float64Array(n));
+    const nearest = vectors.map(() => new Shortlist(exactly));
+    const xx = vectors.map((x) => product(x, 0, x, 0, dim));
+    if (n > small)
+      means.scan(vectors, (q, first, count, products) => {
+        const [out, list] = [distances[q]!, nearest[q]!];
+        for (let i = 0, c = first; i < count; i++, c++) {
+          const distance = distanceByProduct(metric, products[i]!, xx[q]!, squares[c]!);
+          out[c] = distance;
+          if (distance <= list.limit) list.add(c, distance, 0);
+        }
       });
+    vectors.forEach((x, q) => {
+      const refine = (c: number): void => {
+        distances[q]![c] = distanceByProduct(metric, means.product(c, x), xx[q]!, squares[c]!);
+      };
+      if (n > small) for (const { index } of nearest[q]!.entries()) refine(index);
+      else for (let c = 0; c < n; c++) refine(c);
+    });
+    return distances;
+  }
+
+  const sums: (Float64Array | undefined)[] = [];
+  return {
+    leaveOutCost: n * dim,
+    distances: (z) => compare([place(z)])[0]!,
+    leaveOut: (owner, picture) => {
+      const members = classes[owner]!;
+      const rows = picture.map((i) => place(members.rows[i]!));
+      const left = members.rows.length - picture.length;
+      sums[owner] ??= Float64Array.from(sumOf(members));
+      const own = Float64Array.from(sums[owner]);
+      for (const x of rows) addScaled(own, x, -1);
+      for (let i = 0; i < dim; i++) own[i]! /= left;
+      const all = compare(rows);
+      all.forEach((distances, i) => {
+        const x = rows[i]!;
+        distances[owner] =
+          left > 0 ? distanceByProduct(metric, dot(x, own), dot(x, x), dot(own, own)) : Number.NaN;
+      });
+      return all;
     },
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createRng, type Rng } from "../../core/index.ts";
+import { createRng, finish, type Rng } from "../../core/index.ts";
 import { rebuildAfter, ridgeScorer } from "./ridge.ts";
 
 const rowsOf = (rng: Rng, n: number, dim: number): Float32Array[] =>
@@ -13,7 +13,7 @@ describe("ridge under very many updates", () => {
     const rng = createRng(dim);
     const classes = [0, 1, 2].map(() => ({ rows: rowsOf(rng, 16, dim) }));
     const spec = { kind: "ridge", lambda: 0.1, projection: null } as const;
-    const first = ridgeScorer(classes, dim, spec);
+    const first = finish(ridgeScorer(classes, dim, spec));
     const query = rowsOf(rng, 1, dim)[0]!;
     const want = first.distances(query);
     const from = [0, 1, 2];
@@ -23,8 +23,8 @@ describe("ridge under very many updates", () => {
       const owner = i % 3;
       const row = rowsOf(rng, 1, dim)[0]!;
       const grown = classes.map((c, k) => (k === owner ? { rows: [...c.rows, row] } : c));
-      now = now.update({ classes: grown, from, removed: [], added: [{ owner, row }] });
-      now = now.update({ classes, from, removed: [{ owner, row }], added: [] });
+      now = finish(now.update({ classes: grown, from, removed: [], added: [{ owner, row }] }));
+      now = finish(now.update({ classes, from, removed: [{ owner, row }], added: [] }));
       now.distances(query).forEach((d, c) => {
         worst = Math.max(worst, Math.abs(d - want[c]!));
       });
@@ -39,10 +39,10 @@ describe("ridge under very many updates", () => {
     const rng = createRng(5);
     const spec = { kind: "ridge", lambda: 0.1, projection: null } as const;
     let classes = [0, 1].map(() => ({ rows: rowsOf(rng, 3, dim) }));
-    let now = ridgeScorer(classes, dim, spec);
+    let now = finish(ridgeScorer(classes, dim, spec));
     const query = rowsOf(rng, 1, dim)[0]!;
     const check = (): void => {
-      const want = ridgeScorer(classes, dim, spec).distances(query);
+      const want = finish(ridgeScorer(classes, dim, spec)).distances(query);
       now.distances(query).forEach((d, c) => {
         expect(d).toBeCloseTo(want[c]!, 9);
       });
@@ -50,14 +50,14 @@ describe("ridge under very many updates", () => {
     for (let i = 0; i < 20; i++) {
       const row = rowsOf(rng, 1, dim)[0]!;
       classes = classes.map((c, k) => (k === i % 2 ? { rows: [...c.rows, row] } : c));
-      now = now.update({ classes, from: [0, 1], removed: [], added: [{ owner: i % 2, row }] });
+      now = finish(now.update({ classes, from: [0, 1], removed: [], added: [{ owner: i % 2, row }] }));
       check();
     }
     for (let i = 0; i < 20; i++) {
       const owner = i % 2;
       const row = classes[owner]!.rows[0]!;
       classes = classes.map((c, k) => (k === owner ? { rows: c.rows.slice(1) } : c));
-      now = now.update({ classes, from: [0, 1], removed: [{ owner, row }], added: [] });
+      now = finish(now.update({ classes, from: [0, 1], removed: [{ owner, row }], added: [] }));
       check();
     }
   });

@@ -1,3 +1,4 @@
+import type { Steps } from "../../core/index.ts";
 import { dot, solveSmall } from "../linalg.ts";
 import type { HeadSpec } from "../types.ts";
 import { type Inverse, rebuildInverse } from "./inverse.ts";
@@ -23,7 +24,7 @@ export interface RidgeScorer extends Scorer {
     readonly from: readonly number[];
     readonly removed: readonly RidgeRow[];
     readonly added: readonly RidgeRow[];
-  }): RidgeScorer;
+  }): Steps<RidgeScorer>;
 }
 
 export interface RidgeClass {
@@ -41,20 +42,24 @@ export const rebuildAfter = 1000;
  * The distance to a class is minus its score, less the class's share of the rows: the regression adds that share to every
  * score as a prior, which favours large classes, and a left-out picture would find its own class's prior lowered.
  */
-export function ridgeScorer(classes: readonly RidgeClass[], dim: number, spec: RidgeSpec): RidgeScorer {
+export function ridgeScorer(
+  classes: readonly RidgeClass[],
+  dim: number,
+  spec: RidgeSpec,
+): Steps<RidgeScorer> {
   const project = spec.projection ? projector(dim, spec.projection) : null;
   return rebuild(classes, project?.dim ?? dim, spec.lambda, project?.apply ?? ((z) => z), new WeakMap());
 }
 
 type Features = (z: Float32Array) => Float32Array;
 
-function rebuild(
+function* rebuild(
   classes: readonly RidgeClass[],
   dim: number,
   lambda: number,
   project: Features,
   memo: WeakMap<Float32Array, Float32Array>,
-): RidgeScorer {
+): Steps<RidgeScorer> {
   const features: Features = (z) => {
     const known = memo.get(z);
     if (known) return known;
@@ -62,8 +67,12 @@ function rebuild(
     memo.set(z, made);
     return made;
   };
-  const rows = classes.map((c) => c.rows.map(features));
-  const inverse = rebuildInverse(rows.flat(), dim, lambda);
+  const rows: Float32Array[][] = [];
+  for (const { rows: members } of classes) {
+    rows.push(members.map(features));
+    yield;
+  }
+  const inverse = yield* rebuildInverse(rows.flat(), dim, lambda);
   return scorer({
     classes,
     rows,
@@ -73,7 +82,7 @@ function rebuild(
     memo,
     features,
     inverse,
-    weights: inverse.weights(rows),
+    weights: yield* inverse.weights(rows),
     age: 0,
   });
 }
@@ -120,36 +129,42 @@ function scorer(state: State): RidgeScorer {
         }),
       );
     },
-    update: ({ classes, from, removed, added }) => {
+    *update({ classes, from, removed, added }) {
       const changes = removed.length + added.length;
       const fresh = () => rebuild(classes, dim, lambda, project, memo);
       const age = state.age + changes;
       if (changes * 4 >= total || age > rebuildAfter || !inverse.fits(total + added.length - removed.length))
-        return fresh();
+        return yield* fresh();
 
       const next = inverse.copy();
-      const moved = from.map((c) => (c < 0 ? new Float64Array(dim + 1) : Float64Array.from(weights[c]!)));
+      yield;
+      const moved = from.map((c) => (c < 0 ? new Float64Array(dim + 1) : weights[c]!.slice()));
+      yield;
       const target = new Map<number, number>();
       from.forEach((before, now) => {
         if (before >= 0) target.set(before, now);
       });
       // w ± g·(y − w·x̃)/(1 ± h), g = A⁻¹x̃, h = x̃·g: recursive least squares (Sherman and Morrison 1950).
-      const change = (x: Float32Array, owner: number, sign: 1 | -1): boolean => {
+      function* change(x: Float32Array, owner: number, sign: 1 | -1): Steps<boolean> {
         const { g, h } = next.solve(x);
         const scale = 1 + sign * h;
         if (!(scale > 1e-9)) return false;
-        moved.forEach((w, c) => {
+        yield;
+        for (const [c, w] of moved.entries()) {
           const error = (c === owner ? 1 : 0) - dot(x, w, dim) - w[dim]!;
           const step = (sign * error) / scale;
           for (let i = 0; i <= dim; i++) w[i]! += step * g[i]!;
-        });
+          if (c % 64 === 63) yield;
+        }
         if (sign > 0) next.add(x, g, h);
         else next.remove(x, g, h);
+        yield;
         return true;
-      };
+      }
       for (const { row, owner } of removed)
-        if (!change(features(row), target.get(owner) ?? -1, -1)) return fresh();
-      for (const { row, owner } of added) if (!change(features(row), owner, 1)) return fresh();
+        if (!(yield* change(features(row), target.get(owner) ?? -1, -1))) return yield* fresh();
+      for (const { row, owner } of added)
+        if (!(yield* change(features(row), owner, 1))) return yield* fresh();
       const nextRows = classes.map((c) => c.rows.map(features));
       return scorer({ ...state, classes, rows: nextRows, inverse: next, weights: moved, age });
     },
