@@ -24,7 +24,7 @@ const small: readonly (readonly [BackboneSpec, number, number])[] = [
   [{ kind: "resnet12", widths: [8, 8, 12, 16], keep: 0.9 }, 20, 16],
   [{ kind: "resnet18", widths: [8, 8, 12, 16] }, 20, 16],
   [{ kind: "mobile", width: 0.5, embeddingDim: 24 }, 28, 24],
-  [{ kind: "compact", widths: [8, 8, 16, 16], embeddingDim: 24 }, 28, 24],
+  [{ kind: "compact", widths: [8, 8, 16, 16], head: 24 }, 28, 128],
   [{ kind: "vit", patch: 7, dim: 16, depth: 2, heads: 2 }, 28, 16],
 ];
 

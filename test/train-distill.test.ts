@@ -33,7 +33,7 @@ const config = (changes: Readonly<Record<string, unknown>> = {}): TrainConfig =>
       std: [1],
       standardize: "image",
     },
-    backbone: { kind: "compact", widths: [8, 8, 16, 16], embeddingDim: 16 },
+    backbone: { kind: "compact", widths: [8, 8, 16, 16], head: 16 },
     method: { kind: "distill", teachers: ["fake"], views: 48 },
     episode: null,
     batch: 16,
@@ -177,7 +177,7 @@ describe("training by a teacher", () => {
       provenance: { origin: "a test", license: "Apache-2.0", trainedOn: "toys" },
     });
     expect(manifest.preprocess.standardize).toBe("image");
-    expect(manifest.embeddingDim).toBe(16);
+    expect(manifest.embeddingDim).toBe(2 * (8 + 16 + 16 + 16));
   });
 
   it("can be gone on with from its bundle, also in half precision", async () => {

@@ -29,7 +29,7 @@ it("the encoder trained on Omniglot opens and tells two strokes apart, wherever 
 
 it.each([
   ["cifar-fs-conv4/bundle", 256],
-  ["encoder/encoder.onnx", 512],
+  ["encoder/encoder.onnx", 1920],
 ])("trained/%s opens and embeds as its manifest says", async (path, dim) => {
   const bundle = await readBundle(fileURLToPath(new URL(`../trained/${path}`, import.meta.url)));
   const encoder = await encoderOf(bundle);

@@ -11,7 +11,7 @@ export interface EncoderOptions extends SessionOptions {
 }
 
 /**
- * Opens an encoder: the built-in `scattering`, a zoo model that is in the cache or in a mirror folder, an imported
+ * Opens an encoder: a built-in one (`compact`, `scattering`), a zoo model that is in the cache or in a mirror folder, an imported
  * model by name, or a bundle by path. Nothing is downloaded.
  * Throws MODEL_NOT_FOUND, MODEL_HASH_MISMATCH, BUNDLE_INVALID and what {@link openSession} throws.
  */

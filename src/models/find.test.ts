@@ -30,7 +30,9 @@ describe("modelSources", () => {
     expect(modelSources({ PROTOLINE_CACHE: "/c", XDG_CACHE_HOME: "/x" })).toEqual({
       cache: "/c",
       mirror: null,
+      learned: null,
     });
+    expect(modelSources({ PROTOLINE_LEARNED: "/l" }).learned).toBe("/l");
     expect(modelSources({ XDG_CACHE_HOME: "/x" }).cache).toBe(join("/x", "protoline", "models"));
     expect(modelSources({}).cache.endsWith(join(".cache", "protoline", "models"))).toBe(true);
     expect(modelSources({ PROTOLINE_MIRROR: "" }).mirror).toBeNull();
@@ -79,10 +81,10 @@ describe("finding a model", () => {
 describe("defaultModel", () => {
   it("takes mobilenet-v1 from cache or mirror folder, else what is built in, and says why", async () => {
     expect(await defaultModel(sources())).toMatchObject({
-      model: "scattering",
+      model: "compact",
       why: expect.stringContaining("models pull mobilenet-v1"),
     });
-    expect((await defaultModel(sources("https://mirror.example/models"))).model).toBe("scattering");
+    expect((await defaultModel(sources("https://mirror.example/models"))).model).toBe("compact");
     const { file } = zooRow("mobilenet-v1")!;
     writeFileSync(join(cache, file), "");
     for (const where of [sources(), { cache: join(cache, "none"), mirror: cache }])
@@ -92,14 +94,15 @@ describe("defaultModel", () => {
 });
 
 describe("listing and telling", () => {
-  it("lists the built-in model, the zoo and imports, and where each is", async () => {
+  it("lists the built-in models, the zoo and imports, and where each is", async () => {
     const listed = await listModels(sources());
     expect(listed.map(({ name, place }) => [name, place])).toEqual([
+      ["compact", "built in"],
       ["scattering", "built in"],
       ...zoo.map(({ name }) => [name, null]),
       ["tiny", "imported"],
     ]);
-    expect((await listModels({ cache: join(cache, "none"), mirror: null })).length).toBe(1 + zoo.length);
+    expect((await listModels({ cache: join(cache, "none"), mirror: null })).length).toBe(2 + zoo.length);
   });
 
   it("tells of a model that is here what is in it, and of one that is not what the table says", async () => {

@@ -2,14 +2,16 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ProtolineError, quote, sha256 } from "../core/index.ts";
 import { isUrl } from "../data/index.ts";
+import { builtIn, isBuiltIn } from "./built-in.ts";
 import { readBundle, readModelFile } from "./bundle.ts";
 import type { Bundle } from "./bundle-bytes.ts";
-import { scatteringBundle } from "./scattering.ts";
+import { learnedFrom } from "./learned.ts";
+import { findLearned } from "./learned-folder.ts";
 import { type ModelSources, modelSources } from "./sources.ts";
 import { type ZooRow, zooManifest, zooRow } from "./zoo.ts";
 
 /** Where a bundle came from. */
-export type Place = "built in" | "cache" | "mirror" | "imported" | "path";
+export type Place = "built in" | "cache" | "mirror" | "imported" | "learned" | "path";
 
 export interface Found extends Bundle {
   readonly place: Place;
@@ -18,21 +20,31 @@ export interface Found extends Bundle {
 }
 
 /**
- * The bundle behind a name or path, without any download. A name is looked up among the built-in model, the zoo and
- * the imported models, in that order; what is none of them is a path.
+ * The bundle behind a name or path, without any download. A name is looked up among the built-in models, the zoo,
+ * the imported and the learned models, in that order; what is none of them is a path.
  * Throws MODEL_NOT_FOUND, MODEL_HASH_MISMATCH, BUNDLE_INVALID.
  */
 export async function findBundle(
   nameOrPath: string,
   sources: ModelSources = modelSources(process.env),
 ): Promise<Found> {
-  if (nameOrPath === "scattering") return { ...scatteringBundle(), place: "built in", path: null };
+  if (isBuiltIn(nameOrPath))
+    return { ...(await builtIn[nameOrPath].bundle()), place: "built in", path: null };
   const row = zooRow(nameOrPath);
   if (row) return zooBundle(row, sources);
   const imported = importedPath(nameOrPath, sources);
   if (imported && existsSync(imported))
     return { ...(await readBundle(imported)), place: "imported", path: imported };
+  const from = learnedFrom(nameOrPath);
+  const learned = from && sources.learned ? await findLearned(sources.learned, from.hash) : null;
+  if (learned) return { ...(await readBundle(learned)), place: "learned", path: learned };
   if (existsSync(nameOrPath)) return { ...(await readBundle(nameOrPath)), place: "path", path: nameOrPath };
+  if (from)
+    throw new ProtolineError("MODEL_NOT_FOUND", {
+      expected: `the model ${quote(nameOrPath)}, which was learned on a gallery, in the folder of learned models`,
+      got: sources.learned ? `none of that name in ${quote(sources.learned, 300)}` : "no such folder",
+      todo: "Name the folder that has it (--learned, or PROTOLINE_LEARNED), or roll the gallery back to a revision before it.",
+    });
   throw new ProtolineError("MODEL_NOT_FOUND", {
     expected: "the name of a model, or the path of a bundle",
     got: quote(nameOrPath),
@@ -47,7 +59,7 @@ export function importedPath(name: string, { cache }: ModelSources): string | nu
 
 /**
  * The best encoder at hand without a download, for a new gallery whose user names none: `mobilenet-v1` when its file
- * is in the cache or in a mirror folder, else the built-in `scattering`. `why` is half a sentence for the
+ * is in the cache or in a mirror folder, else the built-in `compact`. `why` is half a sentence for the
  * user, to stand after the name.
  */
 export async function defaultModel(
@@ -56,7 +68,7 @@ export async function defaultModel(
   const best = zooRow("mobilenet-v1")!;
   if (zooFile(best, sources)) return { model: best.name, why: "the most accurate model on this machine" };
   return {
-    model: "scattering",
+    model: "compact",
     why: `built in; ${best.name} is more accurate, and \`protoline models pull ${best.name}\` gets it`,
   };
 }
@@ -78,7 +90,7 @@ async function zooBundle(row: ZooRow, sources: ModelSources): Promise<Found> {
     throw new ProtolineError("MODEL_NOT_FOUND", {
       expected: `${row.file} in the cache or in a mirror folder`,
       got: "neither holds it",
-      todo: `Run \`protoline models pull ${row.name}\`, or use the built-in model \`scattering\`.`,
+      todo: `Run \`protoline models pull ${row.name}\`, or use the built-in model \`compact\`.`,
     });
   const model = await readModelFile(found.path);
   const got = sha256(model);

@@ -1,3 +1,4 @@
+export { isBuiltIn } from "./built-in.ts";
 export { readBundle, writeBundle } from "./bundle.ts";
 export { type Bundle, manifestKey } from "./bundle-bytes.ts";
 export { modelHash } from "./encode.ts";
@@ -5,9 +6,11 @@ export { type EncoderOptions, encoderOf, openEncoder } from "./encoder.ts";
 export { defaultModel, type Found, findBundle, importedPath, type Place } from "./find.ts";
 export { type ImportOptions, importModel } from "./import.ts";
 export { type ListedModel, listModels, type ModelInfo, modelInfo } from "./info.ts";
+export { learnedFrom, learnedName, shownLength, wasShown } from "./learned.ts";
+export { findLearned, keepLearned, learnedNames } from "./learned-folder.ts";
 export { parseManifest } from "./manifest.ts";
 export { type Pulled, type PullOptions, pullModel } from "./pull.ts";
 export { scatteringBundle } from "./scattering.ts";
 export { type ModelSources, modelSources } from "./sources.ts";
-export type { Encoder, Manifest, Provenance } from "./types.ts";
+export type { Encoder, Learned, Manifest, Provenance } from "./types.ts";
 export { type ZooRow, zoo, zooRow } from "./zoo.ts";

@@ -2,10 +2,11 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type ModelSummary, readModel, summarize } from "../onnx/index.ts";
+import { builtIn } from "./built-in.ts";
 import { readBundle } from "./bundle.ts";
 import { modelHash } from "./encode.ts";
 import { findBundle, importedPath, type Place, zooFile } from "./find.ts";
-import { scatteringBundle } from "./scattering.ts";
+import { learnedNames } from "./learned-folder.ts";
 import { type ModelSources, modelSources } from "./sources.ts";
 import type { Manifest } from "./types.ts";
 import { zoo, zooManifest, zooRow } from "./zoo.ts";
@@ -44,7 +45,7 @@ export interface ListedModel {
   readonly place: Place | null;
 }
 
-/** All models by name: the built-in one, the zoo, and what was imported into the cache. Broken imports are left out. */
+/** All models by name: built in, of the zoo, imported into the cache, learned on galleries. Broken ones are left out. */
 export async function listModels(
   sources: ModelSources = modelSources(process.env),
 ): Promise<readonly ListedModel[]> {
@@ -56,13 +57,9 @@ export async function listModels(
     license: manifest.provenance.license,
     place,
   });
-  const models = [
-    listed(
-      scatteringBundle().manifest,
-      "Wavelet scattering, 128 px grey: needs no file, has no weights",
-      "built in",
-    ),
-  ];
+  const models: ListedModel[] = [];
+  for (const { bundle, description } of Object.values(builtIn))
+    models.push(listed((await bundle()).manifest, description, "built in"));
   for (const row of zoo)
     models.push(listed(zooManifest(row), row.description, zooFile(row, sources)?.place ?? null));
   for (const name of (await readdir(sources.cache).catch(() => [])).sort()) {
@@ -70,6 +67,10 @@ export async function listModels(
     if (!path || !existsSync(join(path, "manifest.json"))) continue;
     const bundle = await readBundle(path).catch(() => null);
     if (bundle) models.push(listed(bundle.manifest, bundle.manifest.provenance.origin, "imported"));
+  }
+  for (const name of sources.learned ? await learnedNames(sources.learned) : []) {
+    const bundle = await readBundle(join(sources.learned!, name)).catch(() => null);
+    if (bundle) models.push(listed(bundle.manifest, bundle.manifest.provenance.origin, "learned"));
   }
   return models;
 }

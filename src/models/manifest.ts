@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { Value } from "typebox/value";
 import { ProtolineError, quote } from "../core/index.ts";
 import { defaultDecision, defaultPriors } from "../fewshot/index.ts";
+import { shownLength } from "./learned.ts";
 import type { Manifest } from "./types.ts";
 
 const strict = { additionalProperties: false } as const;
@@ -77,15 +78,25 @@ const priors = Type.Object(
   { ...strict, default: defaultPriors },
 );
 
+const hash = Type.String({ pattern: "^[0-9a-f]{64}$" });
+const learned = Type.Object(
+  {
+    from: Type.Object({ name: Type.String(), modelHash: hash }, strict),
+    gallery: Type.String(),
+    revision: Type.Integer({ minimum: 0 }),
+    steps: Type.Integer({ minimum: 1 }),
+    seed: Type.Integer(),
+    shown: Type.Array(Type.String({ pattern: `^[0-9a-f]{${shownLength}}$` })),
+  },
+  strict,
+);
+
 const schema = Type.Object(
   {
     format: Type.Literal(1),
     name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,63}$" }),
     version: Type.String({ minLength: 1, maxLength: 64, default: "1" }),
-    model: Type.Object(
-      { sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }), bytes: Type.Integer({ minimum: 1 }) },
-      strict,
-    ),
+    model: Type.Object({ sha256: hash, bytes: Type.Integer({ minimum: 1 }) }, strict),
     input: Type.String({ minLength: 1 }),
     output: Type.String({ minLength: 1 }),
     embeddingDim: Type.Integer({ minimum: 1, maximum: 65536 }),
@@ -97,6 +108,7 @@ const schema = Type.Object(
       { origin: Type.String(), license: Type.String({ minLength: 1 }), trainedOn: Type.String() },
       strict,
     ),
+    learned: Type.Optional(learned),
   },
   strict,
 );

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { ProtolineError, quote } from "../core/index.ts";
 import { type DownloadOptions, download, downloadError, hashOf, inMirror } from "../data/index.ts";
+import { isBuiltIn } from "./built-in.ts";
 import { type ModelSources, modelSources } from "./sources.ts";
 import { type ZooRow, zoo, zooRow } from "./zoo.ts";
 
@@ -28,10 +29,9 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
     throw new ProtolineError("MODEL_NOT_FOUND", {
       expected: `one of ${zoo.map((entry) => entry.name).join(", ")}`,
       got: quote(name),
-      todo:
-        name === "scattering"
-          ? "The model scattering is built in: there is nothing to download."
-          : "Run `protoline models list` to see the names.",
+      todo: isBuiltIn(name)
+        ? `The model ${name} is built in: there is nothing to download.`
+        : "Run `protoline models list` to see the names.",
     });
   return pullRow(row, options);
 }

@@ -7,10 +7,12 @@ export interface ModelSources {
   readonly cache: string;
   /** Folder or http(s) URL that holds the zoo's files, or `null` for each model's own address. */
   readonly mirror: string | null;
+  /** Folder of models that were learned on galleries. Default none. */
+  readonly learned?: string | null;
 }
 
 /**
- * Reads PROTOLINE_CACHE and PROTOLINE_MIRROR. Default cache: `protoline/models` in `XDG_CACHE_HOME`, else in
+ * Reads PROTOLINE_CACHE, PROTOLINE_MIRROR and PROTOLINE_LEARNED. Default cache: `protoline/models` in `XDG_CACHE_HOME`, else in
  * `LOCALAPPDATA`, else in `~/.cache`. For the edges (cli, server), which pass the result on.
  */
 export function modelSources(env: Readonly<Record<string, string | undefined>>): ModelSources {
@@ -18,5 +20,6 @@ export function modelSources(env: Readonly<Record<string, string | undefined>>):
   return {
     cache: env.PROTOLINE_CACHE || join(base, "protoline", "models"),
     mirror: env.PROTOLINE_MIRROR || null,
+    learned: env.PROTOLINE_LEARNED || null,
   };
 }

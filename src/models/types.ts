@@ -1,6 +1,6 @@
-import type { Embeddings } from "../core/index.ts";
-import type { Preprocess } from "../data/types.ts";
-import type { DecisionPriors, DecisionSpec } from "../fewshot/types.ts";
+import type { Embeddings, ProtolineError } from "../core/index.ts";
+import type { ImageLimits, Preprocess, Region } from "../data/types.ts";
+import type { DecisionPriors, DecisionSpec, ViewKind } from "../fewshot/types.ts";
 
 /** Where a model came from, for the audit and for the reader. */
 export interface Provenance {
@@ -8,6 +8,21 @@ export interface Provenance {
   readonly license: string;
   /** Data that it was trained on, one line. */
   readonly trainedOn: string;
+}
+
+/** How a model was trained further on the pictures of a gallery. */
+export interface Learned {
+  /** The model that it began with. */
+  readonly from: { readonly name: string; readonly modelHash: string };
+  readonly gallery: string;
+  readonly revision: number;
+  readonly steps: number;
+  readonly seed: number;
+  /**
+   * Beginnings (16 characters) of the content hashes of all pictures that it was trained on, or that a learned model before it
+   * was: what it answers to these says nothing about new ones.
+   */
+  readonly shown: readonly string[];
 }
 
 /**
@@ -31,6 +46,24 @@ export interface Manifest {
   /** `baseMean` as plain numbers. */
   readonly priors: Omit<DecisionPriors, "baseMean"> & { readonly baseMean: readonly number[] | null };
   readonly provenance: Provenance;
+  /** Of a model that was trained further on a gallery. Its name says so, too; see {@link learnedName}. */
+  readonly learned?: Learned;
+}
+
+/** A picture that is still encoded, and what is to be looked at of it. */
+export interface EncodedPicture {
+  readonly bytes: Uint8Array;
+  readonly region?: Region;
+  /** Views beside the picture as it is. */
+  readonly views: readonly ViewKind[];
+  readonly limits?: Partial<ImageLimits>;
+}
+
+export interface PictureEmbedding {
+  /** `[1 + views, embeddingDim]`. */
+  readonly embeddings: Embeddings;
+  /** Milliseconds until it was decoded and preprocessed, and of its share of the forward pass. */
+  readonly ms: { readonly decode: number; readonly embed: number };
 }
 
 /**
@@ -44,5 +77,10 @@ export interface Encoder {
   readonly modelHash: string;
   /** `inputs`: one array `[channels × height × width]` a picture. Result `[inputs.length, embeddingDim]`. */
   embed(inputs: readonly Float32Array[]): Promise<Embeddings>;
+  /**
+   * Decodes, preprocesses and embeds on other threads, where the encoder has some: then the thread that asks stays free. One entry
+   * a picture, in order; what is wrong with one stands in its place. The bytes stay the caller's.
+   */
+  embedEncoded?(pictures: readonly EncodedPicture[]): Promise<readonly (PictureEmbedding | ProtolineError)[]>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { Value } from "../graph/index.ts";
+import { tensor, type Value } from "../graph/index.ts";
 import type { Frame } from "./frame.ts";
 import { constant, heNormal, type Init, lecunUniform } from "./init.ts";
 
@@ -71,6 +71,8 @@ export interface BatchNormOptions {
   readonly epsilon?: number;
   /** What the running statistics keep of themselves in a step. Default 0.9. */
   readonly momentum?: number;
+  /** A trained gain and bias of each channel. Default true. */
+  readonly affine?: boolean;
 }
 
 /**
@@ -81,12 +83,16 @@ export function batchNorm(
   f: Frame,
   name: string,
   x: Value,
-  { epsilon = 1e-5, momentum = 0.9 }: BatchNormOptions = {},
+  { epsilon = 1e-5, momentum = 0.9, affine = true }: BatchNormOptions = {},
 ): Value {
   const channels = Number(x.shape[1]);
   return f.scope(name, () => {
-    const gamma = f.parameter("gamma", [channels], constant(1), "affine");
-    const beta = f.parameter("beta", [channels], constant(0), "affine");
+    const gain = (name: string, value: number): Value =>
+      affine
+        ? f.parameter(name, [channels], constant(value), "affine")
+        : f.g.constant(tensor("float32", new Float32Array(channels).fill(value), [channels]));
+    const gamma = gain("gamma", 1);
+    const beta = gain("beta", 0);
     const mean = f.statistic("mean", [channels], 0);
     const variance = f.statistic("variance", [channels], 1);
     const inputs = [x, gamma, beta, mean, variance];

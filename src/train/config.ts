@@ -81,7 +81,7 @@ const schema = Type.Object(
     backbone: Type.Union([
       kind("conv4", { width: optional(count) }),
       kind("conv-encoder", { width: optional(count), embeddingDim: optional(count) }),
-      kind("compact", { widths, embeddingDim: optional(count) }),
+      kind("compact", { widths, head: optional(count) }),
       kind("resnet12", {
         widths,
         keep: optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),

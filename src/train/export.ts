@@ -65,12 +65,15 @@ const raw = { power: null, normalize: false, center: "none" } as const;
  * The decision that answers as the method did in training, or nearly: that of `mahalanobis` has one covariance for all
  * classes. A gallery may be tuned to another.
  */
-function decisionOf({ method }: TrainConfig, weights: ReadonlyMap<string, Tensor>): DecisionSpec {
+function decisionOf({ backbone, method }: TrainConfig, weights: ReadonlyMap<string, Tensor>): DecisionSpec {
   const of = (head: DecisionSpec["head"], transform: DecisionSpec["transform"] = raw): DecisionSpec => ({
     ...defaultDecision,
     transform,
     head,
   });
+  // Its embedding is made of parts of one length; a power would spoil that.
+  if (method.kind === "distill" && backbone.kind === "compact")
+    return of({ kind: "ridge", lambda: 0.1, projection: null }, { ...raw, normalize: true });
   switch (method.kind) {
     case "protonet":
       return of({ kind: "prototype", metric: method.metric ?? "squaredEuclidean" });

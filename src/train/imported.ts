@@ -18,7 +18,11 @@ export async function readImported(
   if (config.backbone.kind !== "imported") return undefined;
   const bundle: Bundle = await findBundle(config.backbone.model, sources);
   checkPictures(config, bundle);
-  const { manifest, model } = bundle;
+  return importedModel(bundle);
+}
+
+/** A bundle's graph as a backbone. @throws MODEL_UNSUPPORTED for a model that embeds by mean and deviation. */
+export function importedModel({ manifest, model }: Bundle): ImportedModel {
   if (manifest.pooling === "meanStd")
     throw new ProtolineError("MODEL_UNSUPPORTED", {
       expected: "a model whose embedding is its output, or the mean over space of it",

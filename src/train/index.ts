@@ -14,7 +14,7 @@ export { type EmbedPixelsOptions, embedPixels } from "./embed-pixels.ts";
 export { type EmbedSplitOptions, embedSplit } from "./embed-split.ts";
 export { type EvaluateOptions, type Evaluation, type EvaluationRow, evaluate } from "./evaluate.ts";
 export { type ExportOptions, exportBundle, withBaseMean } from "./export.ts";
-export { readImported } from "./imported.ts";
+export { importedModel, readImported } from "./imported.ts";
 export { readInitial } from "./initial.ts";
 export {
   formatHead,

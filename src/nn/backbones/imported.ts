@@ -77,7 +77,8 @@ export const imported =
 
 function parameter(f: Frame, name: string, { data, dims }: Tensor<"float32">, rate: number): Value {
   return f.own({
-    name: `imported/${name}`,
+    // A colon divides what is kept beside a parameter from its name; PyTorch's exporter writes `onnx::Conv_476`.
+    name: `imported/${name.replace(/[%:]/g, encodeURIComponent)}`,
     shape: dims,
     init: () => data,
     role: dims.length > 1 ? "weight" : "affine",
@@ -92,7 +93,8 @@ function inlined(f: Frame, node: Node, inputs: readonly (Value | undefined)[]): 
     const value = attributes.value;
     if (value?.type === "tensor") return [g.constant(value.value)];
   }
-  if (op === "BatchNormalization") {
+  // Written out, its gradients are those of running statistics; where nothing is trained it stays what the runtime fuses.
+  if (op === "BatchNormalization" && f.mode === "train") {
     const [x, gamma, beta, mean, variance] = inputs as Value[];
     const epsilon = attributes.epsilon?.type === "float" ? attributes.epsilon.value : 1e-5;
     const scale = g.Div(gamma, g.Sqrt(g.Add(variance, epsilon)));
