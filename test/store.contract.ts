@@ -391,6 +391,32 @@ export function storeContract(name: string, open: () => Promise<GalleryStore>): 
       expect(await store.galleries()).toHaveLength(1);
     });
 
+    it("tells who listens of every gallery that changes, and nobody who listens no longer", async () => {
+      const heard = new Set<string | null>();
+      const others: (string | null)[] = [];
+      const end = store.subscribe((name) => heard.add(name));
+      store.subscribe((name) => others.push(name));
+      const told = async (name: string, change: Promise<unknown>): Promise<void> => {
+        heard.clear();
+        await change;
+        await expect.poll(() => heard, { interval: 2, timeout: 5000 }).toContain(name);
+      };
+      // A server tells once that it tells; what is changed before that is covered by it.
+      await store.setRefresh("line", { kind: "immediate" });
+      await expect.poll(() => heard.size).toBeGreaterThan(0);
+      await told("line", store.addSamples("line", [sample("A", "1")], by));
+      await told("line", store.renameClass("line", "A", "B", by));
+      await told("other", store.createGallery(gallery("other")));
+      await told("line", store.rollback("line", 0, by));
+      await told("other", store.removeGallery("other"));
+      end();
+      heard.clear();
+      const before = others.length;
+      await store.addSamples("line", [sample("A", "2")], by);
+      await expect.poll(() => others.length).toBeGreaterThan(before);
+      expect([...heard]).toEqual([]);
+    });
+
     it("keeps API keys", async () => {
       const key = { id: "k1", name: "line 3", hash: hashOf("secret"), scopes: ["read"], created: 5 } as const;
       await store.putApiKey(key);

@@ -17,10 +17,16 @@ import type {
  */
 export interface Backend {
   readonly driver: string;
-  /** A consistent view of one moment. */
+  /** A consistent view of one moment. `work` may be called again where a driver finds that it was not one. */
   read<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
   /** Atomic and alone: all that `work` wrote is durable when this resolves; nothing of it remains when it rejects. */
   write<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
+  /**
+   * Calls `listener` with the name of each gallery that a commit wrote to or removed, by whatever process, within
+   * milliseconds; with `null` at the beginning and after an interruption, when some may have been missed. Returns what
+   * ends it. Left out where a database tells nothing by itself.
+   */
+  subscribe?(listener: (gallery: string | null) => void): () => void;
   close(): Promise<void>;
 }
 

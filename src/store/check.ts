@@ -141,8 +141,10 @@ export function checkEmbeddings(views: readonly Float32Array[], dim: number, wha
         got: view instanceof Float32Array ? `${view.length}` : typeof view,
         todo: "Embed with the gallery's own model.",
       });
-    const at = view.findIndex((x) => !Number.isFinite(x));
-    if (at >= 0)
+    // A plain loop: a gallery that is embedded again has millions of numbers.
+    let at = 0;
+    while (at < view.length && Number.isFinite(view[at]!)) at++;
+    if (at < view.length)
       throw new ProtolineError("NOT_FINITE", {
         expected: `finite numbers in the embedding of ${what}`,
         got: `${view[at]} at position ${at}`,

@@ -1,4 +1,4 @@
-import { ProtolineError, quote } from "../core/index.ts";
+import { createPace, ProtolineError, quote } from "../core/index.ts";
 import type { Backend, Member, SampleRow, Tables } from "./backend.ts";
 import {
   checkApiKey,
@@ -18,9 +18,17 @@ import type { AddResult, GalleryInfo, GalleryStore, RevisionInfo } from "./store
 
 /** The store over a driver's tables: every rule of {@link GalleryStore} that does not depend on the driver. */
 export function createStore(backend: Backend, now: () => number = Date.now): GalleryStore {
+  const listeners = new Set<(gallery: string | null) => void>();
+  /** For drivers that tell nothing by themselves. */
+  const tell = (name: string): void => {
+    for (const listener of listeners) listener(name);
+  };
   /** A change of one gallery in one transaction. */
-  const change = <T>(name: string, work: (tables: Tables, at: Opened) => Promise<T>): Promise<T> =>
-    backend.write(async (tables) => work(tables, await open(tables, name)));
+  const change = async <T>(name: string, work: (tables: Tables, at: Opened) => Promise<T>): Promise<T> => {
+    const result = await backend.write(async (tables) => work(tables, await open(tables, name)));
+    tell(name);
+    return result;
+  };
   const look = <T>(name: string, work: (tables: Tables, at: Opened) => Promise<T>): Promise<T> =>
     backend.read(async (tables) => work(tables, await open(tables, name)));
 
@@ -31,7 +39,7 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
       checkGalleryName(name);
       checkModel({ model, modelHash, dim });
       const checked = { decision: checkDecision(decision), refresh: checkRefresh(refresh) };
-      return backend.write(async (tables) => {
+      const made = await backend.write(async (tables) => {
         if ((await tables.gallery(name)) !== null)
           throw new ProtolineError("GALLERY_EXISTS", {
             expected: "a name that no gallery of this store has",
@@ -56,6 +64,8 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
         await tables.insertRevision(id, head);
         return describe(tables, { gallery: { ...row, id }, head, set });
       });
+      tell(name);
+      return made;
     },
 
     galleries: () =>
@@ -216,11 +226,18 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
             missing.length > 0 ? `none for ${list(missing)}` : `${embeddings.size}`,
             "Take a new snapshot and embed its samples again.",
           );
-        for (const id of ids) checkEmbeddings(embeddings.get(id)!, dim, `sample ${id}`);
+        // All of a gallery at once: frames are answered meanwhile.
+        const pace = createPace();
+        for (const id of ids) {
+          checkEmbeddings(embeddings.get(id)!, dim, `sample ${id}`);
+          await pace();
+        }
         const set = { number: at.gallery.sets + 1, model: tidy(model), modelHash, dim };
         await tables.insertEmbeddingSet(at.gallery.id, set);
-        for (const [i, { seq }] of members.entries())
+        for (const [i, { seq }] of members.entries()) {
           await tables.insertEmbeddings(at.gallery.id, set.number, seq, embeddings.get(ids[i]!)!);
+          await pace();
+        }
         const gallery = { ...at.gallery, sets: set.number };
         const reason = by.reason ?? `embed again with ${set.model}`;
         return commit(tables, { ...at, gallery }, { set, decision: checked }, { who: by.who, reason }, now());
@@ -312,6 +329,12 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
       }),
 
     head: (name) => look(name, async (_, { gallery }) => gallery.head),
+
+    subscribe(listener) {
+      if (backend.subscribe) return backend.subscribe(listener);
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
 
     async putApiKey(key) {
       const checked = checkApiKey(key);

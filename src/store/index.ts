@@ -1,3 +1,4 @@
+export { withoutPassword } from "./address.ts";
 export { checkGalleryName, checkLabel } from "./labels.ts";
 export { openStore } from "./open.ts";
 export type { ExportOptions, ImportOptions } from "./packed.ts";

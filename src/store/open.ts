@@ -1,3 +1,4 @@
+import { withoutPassword } from "./address.ts";
 import type { Backend } from "./backend.ts";
 import { invalid, show } from "./check.ts";
 import { createStore } from "./create-store.ts";
@@ -5,10 +6,11 @@ import { drivers } from "./drivers/index.ts";
 import type { GalleryStore } from "./store.ts";
 
 /**
- * Opens a store by its address: `memory:` (gone when it is closed), `sqlite:PATH`, or a bare path that ends in `.db`.
- * A file that does not exist is made, with its folder. The caller closes the store.
+ * Opens a store by its address: `memory:` (gone when it is closed), `sqlite:PATH`, a bare path that ends in `.db`,
+ * `postgres://USER:PASSWORD@HOST/DATABASE?schema=NAME` or `redis://HOST:PORT/NUMBER?prefix=NAME:` (`rediss:` over TLS);
+ * see docs/stores.md. A file or schema that does not exist is made. The caller closes the store.
  *
- * Throws INVALID_ARGUMENT, STORE_BROKEN, STORE_NEWER, STORE_READ_ONLY, STORE_BUSY, STORE_FULL.
+ * Throws INVALID_ARGUMENT, STORE_BROKEN, STORE_NEWER, STORE_READ_ONLY, STORE_BUSY, STORE_FULL, STORE_UNAVAILABLE.
  */
 export async function openStore(url: string): Promise<GalleryStore> {
   return createStore(await openBackend(String(url)));
@@ -21,8 +23,8 @@ async function openBackend(url: string): Promise<Backend> {
     return drivers[scheme](rest);
   if (scheme === undefined && url.endsWith(".db")) return drivers.sqlite(url);
   throw invalid(
-    "memory:, sqlite:PATH, or a path that ends in .db as the store's address",
-    show(url),
+    "memory:, sqlite:PATH, a path that ends in .db, postgres://… or redis://… as the store's address",
+    show(withoutPassword(url)),
     "Give, for instance, sqlite:parts.db.",
   );
 }

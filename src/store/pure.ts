@@ -7,6 +7,7 @@ export { byLabel } from "./hash.ts";
 export { checkLabel } from "./labels.ts";
 export { broken, type ExportOptions, type ImportOptions, packGallery, unpackGallery } from "./packed.ts";
 export type {
+  AddResult,
   Change,
   ClassStatistics,
   GalleryInfo,

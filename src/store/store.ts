@@ -72,6 +72,14 @@ export interface GalleryStore {
   /** The head's number alone, cheap enough to poll. */
   head(name: string): Promise<number>;
 
+  /**
+   * Calls `listener` with a gallery's name within milliseconds after the gallery has a new head or is gone; now and then
+   * also when neither is so. With `null` when changes may have been missed, as at the beginning or while the server of
+   * the store was away: then look at all. A store in a file tells what was changed through itself alone and not what other
+   * processes change: ask for `head` from time to time besides. Returns what ends it.
+   */
+  subscribe(listener: (gallery: string | null) => void): () => void;
+
   putApiKey(key: ApiKeyRecord): Promise<void>;
   apiKeys(): Promise<readonly ApiKeyRecord[]>;
   /** Returns whether there was one. */
@@ -217,7 +225,7 @@ export interface ClassStatistics {
   readonly sumOfSquares: Float64Array;
 }
 
-export const apiScopes = ["recognize", "read", "enroll", "admin"] as const;
+export const apiScopes = ["recognize", "read", "enroll", "edit", "admin"] as const;
 export type ApiScope = (typeof apiScopes)[number];
 
 export interface ApiKeyRecord {

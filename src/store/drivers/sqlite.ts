@@ -1,4 +1,12 @@
-import { type Backend, createQueue, type GalleryRow, type Member, type Tables } from "../backend.ts";
+import { createPace } from "../../core/index.ts";
+import {
+  type Backend,
+  createQueue,
+  type FullSample,
+  type GalleryRow,
+  type Member,
+  type Tables,
+} from "../backend.ts";
 import { byLabel } from "../hash.ts";
 import type { ApiScope, RevisionInfo } from "../store.ts";
 import { type Column, type Connection, connect, patiently } from "./sqlite-connection.ts";
@@ -52,6 +60,8 @@ function start(db: Connection, begin: string): void {
 }
 
 const galleryColumns = "id, name, refresh, head, seqs, sets";
+/** Samples of a whole gallery that are read in one go. */
+const samplesAtATime = 64;
 const revisionColumns = "number, hash, parent, time, who, reason, classes, samples";
 const sampleColumns = "s.seq, s.content_hash, s.origin, s.time, s.who";
 
@@ -258,18 +268,24 @@ function createTables(db: Connection, path: string): Tables {
           label,
         )
         .map(toMember),
-    samples(gallery, revision, set) {
+    async samples(gallery, revision, set) {
       const dim = dimOf(gallery, set);
-      return db
-        .all(
+      const pace = createPace();
+      const found: FullSample[] = [];
+      for (;;) {
+        const rows = db.all(
           `SELECT ${sampleColumns}, m.label, e.data FROM membership m JOIN sample s USING (gallery, seq)
           LEFT JOIN embedding e ON e.gallery = m.gallery AND e.embedding_set = ?3 AND e.seq = m.seq
-          WHERE m.gallery = ?1 AND m.since <= ?2 AND (m.until IS NULL OR m.until > ?2) ORDER BY m.seq`,
-          gallery,
-          revision,
-          set,
-        )
-        .map((row) => ({ ...toSample(row), label: String(row[5]), embeddings: views(row[6]!, dim) }));
+          WHERE m.gallery = ?1 AND m.seq > ?4 AND m.since <= ?2 AND (m.until IS NULL OR m.until > ?2)
+          ORDER BY m.seq LIMIT ?5`,
+          ...[gallery, revision, set, found.at(-1)?.seq ?? -1, samplesAtATime],
+        );
+        for (const row of rows)
+          found.push({ ...toSample(row), label: String(row[5]), embeddings: views(row[6]!, dim) });
+        if (rows.length < samplesAtATime) return found;
+        // SQLite reads on this thread, and frames are answered meanwhile.
+        await pace();
+      }
     },
     openMember: (gallery, seq, label, since) =>
       void db.run(
