@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { row } from "../src/core/index.ts";
 import { fitDecision } from "../src/fewshot/index.ts";
 import { Recognizer } from "../src/recognizer/index.ts";
@@ -169,6 +169,30 @@ describe("Recognizer", () => {
     await expect(recognizer.recognize(first!)).rejects.toMatchObject({ code: "GALLERY_EMPTY" });
     expect(await recognizer.enroll("red bar", rest)).toMatchObject({ pending: 0, revision: 1 });
     expect(recognizer.revision.samples).toBe(6);
+  });
+
+  it("knows what it made wait without reading it back, and reads what others added meanwhile", async () => {
+    const store = keep(await openStore("memory:"));
+    const recognizer = await redAndGreen({ store });
+    const other = keep(await Recognizer.open({ model: fakeEncoder(), store }));
+    await store.setRefresh("default", { kind: "after", samples: 4 });
+    const read = vi.spyOn(store, "snapshot");
+    const blues = await partPictures(blue, 4, 300);
+    await recognizer.enroll("blue bar", blues.slice(0, 3));
+    await recognizer.enroll("blue bar", blues.slice(3));
+    expect(recognizer.revision).toMatchObject({ number: 3, samples: 24 });
+    expect(read).not.toHaveBeenCalled();
+    expect((await recognizer.recognize(await partPicture(blue, 900))).kind).toBe("known");
+
+    const yellows = await partPictures(yellow, 4, 400);
+    await recognizer.enroll("yellow bar", yellows.slice(0, 2));
+    await other.refresh();
+    await other.enroll("yellow bar", yellows.slice(2));
+    read.mockClear();
+    await recognizer.refresh();
+    expect(read).toHaveBeenCalledOnce();
+    expect(recognizer.samples).toHaveLength(28);
+    expect((await recognizer.recognize(await partPicture(yellow, 901))).kind).toBe("known");
   });
 
   it("refuses a gallery of another model, or embeds its kept pictures again", async () => {

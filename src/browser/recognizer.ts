@@ -4,7 +4,7 @@ import { createStore, type GalleryStore, openMemory } from "../store/pure.ts";
 import { openIndexedDb } from "./indexeddb.ts";
 import { type BrowserImage, browserReader } from "./pictures.ts";
 
-export interface BrowserRecognizerOptions extends CoreOptions {
+export interface BrowserRecognizerOptions extends CoreOptions<BrowserImage> {
   readonly encoder: Encoder;
   /** An open store (then the caller closes it). Default: in memory, gone with the page. */
   readonly store?: GalleryStore;

@@ -1,16 +1,37 @@
-import { createRng, type Embeddings, isProtolineError, ProtolineError, quote, stack } from "../core/index.ts";
-import { type DecisionPriors, type DecisionSpec, type TuneReport, tune } from "../fewshot/index.ts";
+import {
+  createRng,
+  type Embeddings,
+  inSlices,
+  isProtolineError,
+  ProtolineError,
+  quote,
+  row,
+  stack,
+} from "../core/index.ts";
+import {
+  type Decided,
+  type DecisionPriors,
+  type DecisionSpec,
+  fitDecision,
+  type TuneReport,
+  tune,
+} from "../fewshot/index.ts";
 import type { Encoder } from "../models/types.ts";
 import {
+  type AddResult,
   type Change,
   checkLabel,
+  type GallerySnapshot,
   type GalleryStore,
   type NewSample,
   type RevisionInfo,
   type Sample,
 } from "../store/pure.ts";
-import { modelMismatch, priorsOf, type RecognizerParts } from "./prepare.ts";
+import { embedAgain } from "./embed-again.ts";
+import { type Eye, embedViews, look, lookAndKeep } from "./look.ts";
+import { modelMismatch, type RecognizerParts } from "./prepare.ts";
 import { createRunningMean, type RunningMean } from "./running-mean.ts";
+import { createSight, type Sight } from "./sight.ts";
 import { buildSnapshot, nearestSupport, type Snapshot, toSupport } from "./snapshot.ts";
 import type {
   EnrollOptions,
@@ -20,7 +41,7 @@ import type {
   RecognizerCore,
   TuneOptions,
 } from "./types.ts";
-import { keptImage, type PictureReader, toViews } from "./views.ts";
+import { type PictureReader, toViews } from "./views.ts";
 
 /** Pictures decoded and embedded at a time: bounds memory, and lets recognitions in between. */
 const chunkSize = 8;
@@ -29,35 +50,47 @@ const chunkSize = 8;
  * Encoder + store + decision: shows pictures of a part once, and knows it from the next frame on.
  *
  * A recognition works on an immutable snapshot that it takes at its beginning; enrollments build the next snapshot
- * beside it and swap a pointer. So a recognition never waits for an enrollment and never sees half of one.
+ * beside it and swap a pointer. So a recognition never waits for an enrollment and never sees half of one. A revision of
+ * another model brings its encoder with it (`encoderFor`): the two are swapped at once, and the old encoder is released when
+ * what it was asked is answered.
  */
 export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
-  readonly encoder: Encoder;
   readonly store: GalleryStore;
   readonly gallery: string;
   readonly #reader: PictureReader<Image>;
   readonly #options: RecognizerParts<Image>["options"];
   readonly #owned: RecognizerParts<Image>["owned"];
-  readonly #priors: DecisionPriors;
+  /** Changed together with the snapshot, whose model it is. */
+  #sight: Sight;
   #snapshot: Snapshot;
   #runningMean: RunningMean;
+  /** Enrolled here, and part of the next revision. */
+  #waiting: Sample[] = [];
   /** Changes of the gallery made here wait for each other. */
   #changes: Promise<unknown> = Promise.resolve();
 
   /** @param snapshot of the same gallery; see {@link prepare}. */
   protected constructor(
-    { encoder, store, gallery, reader, options, owned }: RecognizerParts<Image>,
+    { encoder, release = () => undefined, store, gallery, reader, options, owned }: RecognizerParts<Image>,
     snapshot: Snapshot,
   ) {
-    this.encoder = encoder;
     this.store = store;
     this.gallery = gallery;
     this.#reader = reader;
     this.#options = options;
     this.#owned = owned;
-    this.#priors = priorsOf(encoder);
+    this.#sight = createSight({ encoder, release });
     this.#snapshot = snapshot;
     this.#runningMean = createRunningMean(snapshot.source.decision.transform);
+  }
+
+  #eye({ encoder }: Sight): Eye<Image> {
+    return { encoder, reader: this.#reader, limits: this.#options.limits };
+  }
+
+  /** Of the revision that recognitions use now. */
+  get encoder(): Encoder {
+    return this.#sight.encoder;
   }
 
   /** The revision that recognitions use now. */
@@ -73,6 +106,22 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
   async enroll(label: string, images: readonly Image[], options: EnrollOptions = {}): Promise<EnrollResult> {
     const started = performance.now();
     const name = checkLabel(label);
+    for (;;) {
+      const sight = this.#sight;
+      const result = await sight.use(() => this.#enrollBy(sight, name, images, options, started));
+      // Another model has come meanwhile, whose embeddings the pictures need.
+      if (result) return result;
+    }
+  }
+
+  /** `null` where the gallery has another model by now. */
+  async #enrollBy(
+    sight: Sight,
+    name: string,
+    images: readonly Image[],
+    options: EnrollOptions,
+    started: number,
+  ): Promise<EnrollResult | null> {
     const { keep = "original", now = Date.now } = this.#options;
     const views = this.decision.views.support;
     const rejected: { origin: string; code: EnrollResult["rejected"][number]["code"]; message: string }[] =
@@ -81,36 +130,23 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     const ms = { decode: 0, embed: 0, store: 0, total: 0 };
 
     for (let from = 0; from < images.length; from += chunkSize) {
-      const decodeStarted = performance.now();
-      const chunk = await Promise.all(
-        images.slice(from, from + chunkSize).map(async (image, i) => {
-          const origin = options.origins?.[from + i] ?? this.#reader.origin(image, from + i);
-          try {
-            const loaded = await this.#reader.load(image, options.region);
-            const inputs = toViews(loaded, views, this.encoder.manifest);
-            return { origin, loaded, inputs, kept: await keptImage(loaded, keep, this.#reader) };
-          } catch (error) {
-            if (!isProtolineError(error)) throw error;
-            rejected.push({ origin, code: error.code, message: error.message });
-            return null;
-          }
-        }),
+      const chunk = images.slice(from, from + chunkSize);
+      const origins = chunk.map(
+        (image, i) => options.origins?.[from + i] ?? this.#reader.origin(image, from + i),
       );
-      const good = chunk.filter((entry) => entry !== null);
-      const embedStarted = performance.now();
-      const embeddings = await this.#embedViews(good.map(({ inputs }) => inputs));
-      ms.decode += embedStarted - decodeStarted;
-      ms.embed += performance.now() - embedStarted;
-      good.forEach(({ origin, loaded, kept }, i) => {
-        samples.push({
-          label: name,
-          embeddings: embeddings[i]!,
-          contentHash: loaded.contentHash,
-          image: kept,
-          origin,
-          time: now(),
-        });
-      });
+      const looked = await lookAndKeep(this.#eye(sight), chunk, { views, keep, region: options.region });
+      for (const [i, it] of looked.entries()) {
+        const origin = origins[i]!;
+        if (it instanceof Error) {
+          rejected.push({ origin, code: it.code, message: it.message });
+          continue;
+        }
+        ms.decode += it.ms.decode;
+        ms.embed += it.ms.embed;
+        const { contentHash, image } = it;
+        const embeddings = Array.from({ length: it.embeddings.n }, (_, k) => row(it.embeddings, k).slice());
+        samples.push({ label: name, embeddings, contentHash, image, origin, time: now() });
+      }
     }
 
     const change: Change = {
@@ -119,19 +155,21 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     };
     const storeStarted = performance.now();
     const result = await this.#exclusive(async () => {
-      const added = await this.store.addSamples(this.gallery, samples, {
+      if (sight !== this.#sight) return null;
+      const added = await this.#add(samples, {
         ...change,
-        modelHash: this.encoder.modelHash,
+        modelHash: sight.encoder.modelHash,
         allowOtherClass: options.allowOtherClass ?? false,
       });
-      await this.#advance(added.revision, () =>
-        added.added.map(({ id, index }): Sample => {
-          const { image: _, ...sample } = samples[index]!;
-          return { ...sample, id, who: change.who };
-        }),
-      );
+      if (!added) return null;
+      for (const { id, index } of added.added) {
+        const { image: _, ...sample } = samples[index]!;
+        this.#waiting.push({ ...sample, id, who: change.who });
+      }
+      await this.#advance(added.revision);
       return added;
     });
+    if (!result) return null;
     ms.store = performance.now() - storeStarted;
     ms.total = performance.now() - started;
 
@@ -154,6 +192,22 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     };
   }
 
+  /** `null` where another process gave the gallery another model, which is then at hand. */
+  async #add(
+    samples: readonly NewSample[],
+    change: Parameters<GalleryStore["addSamples"]>[2],
+  ): Promise<AddResult | null> {
+    try {
+      return await this.store.addSamples(this.gallery, samples, change);
+    } catch (error) {
+      if (!isProtolineError(error) || error.code !== "MODEL_MISMATCH") throw error;
+      const sight = this.#sight;
+      await this.#advance(null);
+      if (sight === this.#sight) throw error;
+      return null;
+    }
+  }
+
   async recognize(image: Image, options: RecognizeOptions = {}): Promise<Recognition> {
     const [answer] = await this.recognizeBatch([image], options);
     if (answer instanceof Error) throw answer;
@@ -164,54 +218,37 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     images: readonly Image[],
     { region, topK = 3 }: RecognizeOptions = {},
   ): Promise<readonly (Recognition | Error)[]> {
-    const snapshot = this.#snapshot;
+    const [snapshot, sight] = [this.#snapshot, this.#sight];
     if (!snapshot.decision)
       throw new ProtolineError("GALLERY_EMPTY", {
         expected: `at least one class in gallery ${quote(this.gallery)}`,
         got: "none",
         todo: "Enroll a few pictures of each part first.",
       });
-    const answers: (Recognition | Error)[] = [];
-    for (let from = 0; from < images.length; from += chunkSize)
-      answers.push(
-        ...(await this.#answerChunk(snapshot, images.slice(from, from + chunkSize), region, topK)),
-      );
-    return answers;
+    return sight.use(async () => {
+      const answers: (Recognition | Error)[] = [];
+      for (let from = 0; from < images.length; from += chunkSize)
+        answers.push(
+          ...(await this.#answerChunk(snapshot, sight, images.slice(from, from + chunkSize), region, topK)),
+        );
+      return answers;
+    });
   }
 
   async #answerChunk(
     snapshot: Snapshot,
+    sight: Sight,
     images: readonly Image[],
     region: RecognizeOptions["region"],
     topK: number,
   ): Promise<(Recognition | Error)[]> {
     const decision = snapshot.decision!;
-    const started = performance.now();
-    const decoded = await Promise.all(
-      images.map(async (image): Promise<Float32Array[] | ProtolineError> => {
-        try {
-          const loaded = await this.#reader.load(image, region);
-          return toViews(loaded, decision.spec.views.query, this.encoder.manifest);
-        } catch (error) {
-          if (isProtolineError(error)) return error;
-          throw error;
-        }
-      }),
-    );
-    const embedStarted = performance.now();
-    const embedded = await this.#embedViews(decoded.map((views) => (views instanceof Error ? [] : views)));
-    const embedEnded = performance.now();
-    // Times of a chunk are shared evenly: what one frame of it cost.
-    const ms = {
-      decode: (embedStarted - started) / images.length,
-      embed: (embedEnded - embedStarted) / images.length,
-    };
-
+    const looked = await look(this.#eye(sight), images, { views: decision.spec.views.query, region });
     const running = decision.spec.transform.center === "running" ? this.#runningMean : null;
-    return decoded.map((views, i) => {
-      if (views instanceof Error) return views;
+    return looked.map((it, i) => {
+      if (it instanceof Error) return it;
+      const { embeddings, ms } = it;
       const matchStarted = performance.now();
-      const embeddings = stack(embedded[i]!, this.encoder.embeddingDim);
       const runningMean = running?.current();
       running?.observe(embeddings);
       const decided = decision.decide(embeddings, { topK, ...(runningMean && { runningMean }) });
@@ -226,33 +263,51 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
         nearestSupport: support,
         gallery: this.gallery,
         revision: snapshot.source.revision.number,
-        model: this.encoder.manifest.name,
+        model: sight.encoder.manifest.name,
+        modelHash: sight.encoder.modelHash,
         ms: { ...ms, match, total: ms.decode + ms.embed + match },
       };
-      return decided.kind === "known"
-        ? { kind: decided.kind, label: decided.label, ...answer }
-        : { kind: decided.kind, ...answer };
+      const recognition: Recognition =
+        decided.kind === "known"
+          ? { kind: decided.kind, label: decided.label, ...answer }
+          : { kind: decided.kind, ...answer };
+      const { onRecognition } = this.#options;
+      onRecognition?.({
+        image: images[i]!,
+        region,
+        answer: recognition,
+        embedding: decision.transform(row(embeddings, 0), runningMean),
+        raw: embeddings,
+      });
+      return recognition;
     });
   }
 
   async embed(images: readonly Image[]): Promise<Embeddings> {
+    const sight = this.#sight;
+    return sight.use(() => this.#embedBy(sight.encoder, images));
+  }
+
+  async #embedBy(encoder: Encoder, images: readonly Image[]): Promise<Embeddings> {
     const rows: Float32Array[] = [];
     for (let from = 0; from < images.length; from += chunkSize) {
       const chunk = images.slice(from, from + chunkSize);
       const inputs = await Promise.all(
         chunk.map(async (image) => {
           const loaded = await this.#reader.load(image);
-          return toViews(loaded, [], this.encoder.manifest);
+          return toViews(loaded, [], encoder.manifest);
         }),
       );
-      rows.push(...(await this.#embedViews(inputs)).flat());
+      rows.push(...(await embedViews(encoder, inputs)).flat());
     }
-    return stack(rows, this.encoder.embeddingDim);
+    return stack(rows, encoder.embeddingDim);
   }
 
   async refresh(): Promise<number> {
     return this.#exclusive(async () => {
-      await this.#advance(null);
+      const { head } = await this.store.gallery(this.gallery);
+      const { number, hash } = this.revision;
+      if (head.number !== number || head.hash !== hash) await this.#advance(null);
       return this.revision.number;
     });
   }
@@ -286,7 +341,7 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     const current = this.decision;
     const samples = views.length > 0 ? await this.embedSupport(views) : this.samples;
     const support = toSupport(samples, this.encoder.embeddingDim);
-    const result = tune(support, { current, views }, this.#priors, createRng(seed));
+    const result = tune(support, { current, views }, this.priors, createRng(seed));
     if (apply && JSON.stringify(result.chosen) !== JSON.stringify(current))
       await this.setDecision(result.chosen, { who, reason: `tune: ${result.report.summary}` });
     return result;
@@ -302,22 +357,9 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
   }
 
   async #embedAgain(samples: readonly Sample[], kinds: DecisionSpec["views"]["support"]): Promise<Sample[]> {
-    const result: Sample[] = [];
-    for (const sample of samples) {
-      const kept = await this.store.image(this.gallery, sample.id);
-      if (!kept)
-        throw new ProtolineError("MODEL_MISMATCH", {
-          expected: "a kept picture of every sample, to embed it again",
-          got: `none of ${quote(sample.origin)} in class ${quote(sample.label)}`,
-          todo: "Enroll the pictures again with the model and views that you want.",
-        });
-      const { picture } = await this.#reader.load(kept.bytes);
-      const [embeddings] = await this.#embedViews([
-        toViews({ picture, contentHash: sample.contentHash }, kinds, this.encoder.manifest),
-      ]);
-      result.push({ ...sample, embeddings: embeddings! });
-    }
-    return result;
+    const { store, gallery, encoder } = this;
+    const embedded = await embedAgain({ store, gallery, encoder, reader: this.#reader }, samples, kinds);
+    return samples.map((sample) => ({ ...sample, embeddings: embedded.get(sample.id)! }));
   }
 
   /** The samples that recognitions compare with now. */
@@ -325,12 +367,24 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     return this.#snapshot.source.samples;
   }
 
+  /** What each support picture would be told if it were not in the gallery; see FittedDecision.leaveOneOut. */
+  leaveOneOut(): readonly { readonly sample: Sample; readonly decided: Decided<string> }[] {
+    const { samples, decision, dim } = this.#snapshot.source;
+    if (samples.length === 0) return [];
+    const { byLabel } = this.#snapshot;
+    // Fitted anew, so that its pictures are in the order of the samples.
+    return fitDecision(toSupport(samples, dim), decision, this.priors)
+      .leaveOneOut()
+      .map(({ label, picture, decided }) => ({ sample: byLabel.get(label)![picture]!, decided }));
+  }
+
   get priors(): DecisionPriors {
-    return this.#priors;
+    return this.#sight.priors;
   }
 
   async close(): Promise<void> {
     await this.#changes.catch(() => undefined);
+    this.#sight.retire();
     for (const part of this.#owned) await part.close();
   }
 
@@ -365,41 +419,44 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
 
   /**
    * Swaps in the snapshot of the store's head. When `revision` follows directly on the snapshot at hand and brought
-   * only `added`, nothing is read from the store.
+   * only what was enrolled here, nothing is read from the store.
    */
-  async #advance(revision: RevisionInfo | null, added?: () => readonly Sample[]): Promise<void> {
+  async #advance(revision: RevisionInfo | null): Promise<void> {
     const { source } = this.#snapshot;
     if (revision?.number === source.revision.number) return;
     const follows = revision?.parent === source.revision.number;
-    const samples = follows && added ? [...source.samples, ...added()] : null;
+    const samples = follows ? [...source.samples, ...this.#waiting] : null;
     const next =
       revision && samples?.length === revision.samples
         ? { ...source, revision, samples }
         : await this.store.snapshot(this.gallery);
-    if (next.modelHash !== this.encoder.modelHash)
-      throw modelMismatch({ ...next, name: this.gallery }, this.encoder);
-    if (JSON.stringify(next.decision.transform) !== JSON.stringify(source.decision.transform))
-      this.#runningMean = createRunningMean(next.decision.transform);
-    this.#snapshot = buildSnapshot(next, this.#priors, this.#snapshot);
+    const before = this.#sight;
+    const sight = next.modelHash === before.encoder.modelHash ? before : await this.#sightOf(next);
+    try {
+      const snapshot = await inSlices(buildSnapshot(next, sight.priors, this.#snapshot));
+      if (
+        sight !== before ||
+        JSON.stringify(next.decision.transform) !== JSON.stringify(source.decision.transform)
+      )
+        this.#runningMean = createRunningMean(next.decision.transform);
+      [this.#snapshot, this.#sight, this.#waiting] = [snapshot, sight, []];
+    } catch (error) {
+      if (sight !== before) sight.retire();
+      throw error;
+    }
+    if (sight !== before) before.retire();
+  }
+
+  /** @throws MODEL_MISMATCH where the model of the gallery is not to be had. */
+  async #sightOf({ model, modelHash }: Pick<GallerySnapshot, "model" | "modelHash">): Promise<Sight> {
+    const lease = await this.#options.encoderFor?.({ model, modelHash });
+    if (!lease) throw modelMismatch({ model, modelHash, name: this.gallery }, this.encoder);
+    return createSight(lease);
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#changes.then(work, work);
     this.#changes = result.catch(() => undefined);
     return result;
-  }
-
-  /** One forward pass for all views of all pictures, split again by picture. */
-  async #embedViews(pictures: readonly (readonly Float32Array[])[]): Promise<Float32Array[][]> {
-    const inputs = pictures.flat();
-    if (inputs.length === 0) return pictures.map(() => []);
-    const { data, dim } = await this.encoder.embed(inputs);
-    let at = 0;
-    return pictures.map((views) =>
-      views.map(() => {
-        const start = at++ * dim;
-        return data.slice(start, start + dim);
-      }),
-    );
   }
 }

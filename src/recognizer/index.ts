@@ -1,5 +1,29 @@
+export {
+  type Candidate,
+  type Compared,
+  type Comparison,
+  heldOutSamples,
+  isWorse,
+  makeCandidate,
+  type Phase,
+  promoteCandidate,
+  type Solver,
+  type Wanted,
+} from "./candidate.ts";
+export { embedKept } from "./embed-kept.ts";
+export {
+  evaluateHeldOut,
+  type HeldOutEvaluation,
+  type HeldOutHistory,
+  heldOutName,
+} from "./held-out.ts";
+export { galleryQuality } from "./quality.ts";
 export { Recognizer } from "./recognizer.ts";
+export { replaceAll } from "./replace-all.ts";
+export { toSupport } from "./snapshot.ts";
+export { type Trial, type TrialAnswers, type Tuning, tryDecision, tuneDecision } from "./trials.ts";
 export type {
+  EncoderLease,
   EnrollOptions,
   EnrollResult,
   ImageInput,
@@ -8,5 +32,6 @@ export type {
   RecognizeOptions,
   RecognizerCore,
   RecognizerOptions,
+  Seen,
   TuneOptions,
 } from "./types.ts";

@@ -1,5 +1,6 @@
-import { ProtolineError, quote } from "../core/index.ts";
+import { inSlices, ProtolineError, quote } from "../core/index.ts";
 import type { DecisionPriors } from "../fewshot/index.ts";
+import { learnedFrom } from "../models/pure.ts";
 import type { Encoder } from "../models/types.ts";
 import type { GalleryInfo, GalleryStore } from "../store/pure.ts";
 import { buildSnapshot, type Snapshot } from "./snapshot.ts";
@@ -9,10 +10,12 @@ import type { PictureReader } from "./views.ts";
 /** What a recognizer is made of. */
 export interface RecognizerParts<Image> {
   readonly encoder: Encoder;
+  /** Told when the encoder is not used any more. Default: nobody asks. */
+  readonly release?: () => void;
   readonly store: GalleryStore;
   readonly gallery: string;
   readonly reader: PictureReader<Image>;
-  readonly options: CoreOptions;
+  readonly options: CoreOptions<Image>;
   /** What `close` closes: parts that the caller opened stay open. */
   readonly owned: readonly { close(): Promise<void> }[];
 }
@@ -24,7 +27,7 @@ export interface RecognizerParts<Image> {
  * @param existing the gallery, where the caller has looked it up. Throws MODEL_MISMATCH.
  */
 export async function prepare(
-  { encoder, store, gallery, options }: Omit<RecognizerParts<unknown>, "reader" | "owned">,
+  { encoder, store, gallery, options }: Omit<RecognizerParts<never>, "reader" | "owned">,
   existing: GalleryInfo | undefined,
 ): Promise<Snapshot> {
   const info = existing ?? (await create(store, gallery, encoder, options));
@@ -33,7 +36,7 @@ export async function prepare(
   const source = await store.snapshot(gallery);
   return mismatch
     ? { source, decision: null, byLabel: new Map(), transformed: new Map() }
-    : buildSnapshot(source, priorsOf(encoder));
+    : inSlices(buildSnapshot(source, priorsOf(encoder)));
 }
 
 export function priorsOf({ manifest: { priors } }: Encoder): DecisionPriors {
@@ -44,7 +47,7 @@ async function create(
   store: GalleryStore,
   name: string,
   { manifest, modelHash, embeddingDim }: Encoder,
-  { refresh }: CoreOptions,
+  { refresh }: Pick<CoreOptions, "refresh">,
 ): Promise<GalleryInfo> {
   try {
     return await store.createGallery({
@@ -66,11 +69,13 @@ async function create(
 
 export function modelMismatch(
   gallery: { readonly name: string; readonly model: string; readonly modelHash: string },
-  { manifest, modelHash }: Encoder,
+  { manifest, modelHash }: { readonly manifest: { readonly name: string }; readonly modelHash: string },
 ): ProtolineError {
   return new ProtolineError("MODEL_MISMATCH", {
     expected: `model ${quote(gallery.model)} (${gallery.modelHash.slice(0, 12)}) that made gallery ${quote(gallery.name)}`,
     got: `${quote(manifest.name)} (${modelHash.slice(0, 12)})`,
-    todo: "Open the gallery with its own model, or ask for its kept pictures to be embedded again (reembed).",
+    todo: learnedFrom(gallery.model)
+      ? "Its encoder was learned on it: name the folder that holds that model (--learned, or PROTOLINE_LEARNED), roll the gallery back to a revision before it, or ask for its kept pictures to be embedded again (reembed)."
+      : "Open the gallery with its own model, or ask for its kept pictures to be embedded again (reembed).",
   });
 }

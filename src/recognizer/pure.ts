@@ -11,4 +11,4 @@ export type {
   RecognizeOptions,
   TuneOptions,
 } from "./types.ts";
-export { contentHash, type Loaded, type PictureReader } from "./views.ts";
+export { contentHash, type Loaded, type PictureReader, toViews } from "./views.ts";

@@ -16,22 +16,27 @@ export class Recognizer extends GalleryRecognizer<ImageInput> {
   static async open(options: RecognizerOptions = {}): Promise<Recognizer> {
     const gallery = options.gallery ?? "default";
     const owned: { close(): Promise<void> }[] = [];
+    let release = (): void => undefined;
     try {
       const store =
         typeof options.store === "object" ? options.store : await openStore(options.store ?? "memory:");
       if (typeof options.store !== "object") owned.unshift(store);
       const existing = (await store.galleries()).find(({ name }) => name === gallery);
+      const lease = existing ? ((await options.encoderFor?.(existing)) ?? null) : null;
+      if (lease) release = lease.release;
       const encoder =
-        typeof options.model === "object"
+        lease?.encoder ??
+        (typeof options.model === "object"
           ? options.model
-          : await openEncoder(options.model ?? existing?.model ?? (await defaultModel()).model);
-      if (typeof options.model !== "object") owned.unshift(encoder);
+          : await openEncoder(options.model ?? existing?.model ?? (await defaultModel()).model));
+      if (!lease && typeof options.model !== "object") owned.unshift(encoder);
 
-      const parts = { encoder, store, gallery, reader: fileReader(options.limits), options, owned };
+      const parts = { encoder, release, store, gallery, reader: fileReader(options.limits), options, owned };
       const recognizer = new Recognizer(parts, await prepare(parts, existing));
       await recognizer.takeOver();
       return recognizer;
     } catch (error) {
+      release();
       for (const part of owned) await part.close();
       throw error;
     }

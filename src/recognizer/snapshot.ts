@@ -1,9 +1,9 @@
-import { type Embeddings, row, stack } from "../core/index.ts";
+import { type Embeddings, row, type Steps, stack } from "../core/index.ts";
 import {
   cosineDistance,
   type DecisionPriors,
   type FittedDecision,
-  fitDecision,
+  fittingDecision,
   type Support,
 } from "../fewshot/index.ts";
 import type { GallerySnapshot, Sample } from "../store/pure.ts";
@@ -25,26 +25,28 @@ const refitShare = 0.25;
 
 /**
  * Fits the decision of a revision; from `previous` by an update where the decision is the same and few samples
- * differ, so that enrolling into a large gallery costs what the new pictures cost.
+ * differ, so that enrolling into a large gallery costs what the new pictures cost. In steps, as frames are answered meanwhile.
  */
-export function buildSnapshot(
+export function* buildSnapshot(
   source: GallerySnapshot,
   priors: DecisionPriors,
   previous?: Snapshot,
-): Snapshot {
+): Steps<Snapshot> {
+  const { samples, dim, decision } = source;
   return {
     source,
-    decision: source.samples.length === 0 ? null : (updated(source, previous) ?? fitAll(source, priors)),
-    byLabel: groupByLabel(source.samples),
+    decision:
+      samples.length === 0
+        ? null
+        : ((yield* updated(source, previous)) ??
+          (yield* fittingDecision(toSupport(samples, dim), decision, priors))),
+    byLabel: groupByLabel(samples),
     transformed: new Map(),
   };
 }
 
-function fitAll(source: GallerySnapshot, priors: DecisionPriors): FittedDecision<string> {
-  return fitDecision(toSupport(source.samples, source.dim), source.decision, priors);
-}
-
-function updated(source: GallerySnapshot, previous?: Snapshot): FittedDecision<string> | undefined {
+/** `undefined` where it is to be fitted anew. */
+function* updated(source: GallerySnapshot, previous?: Snapshot): Steps<FittedDecision<string> | undefined> {
   if (!previous?.decision) return undefined;
   const sameModel = previous.source.modelHash === source.modelHash;
   if (!sameModel || JSON.stringify(previous.source.decision) !== JSON.stringify(source.decision))
@@ -57,7 +59,7 @@ function updated(source: GallerySnapshot, previous?: Snapshot): FittedDecision<s
   const remove = previous.source.samples.filter((sample) => !after.has(key(sample)));
   if (add.length + remove.length > refitShare * source.samples.length) return undefined;
   if (add.length + remove.length === 0) return previous.decision;
-  return previous.decision.update({
+  return yield* previous.decision.updating({
     ...(add.length > 0 && { add: toSupport(add, source.dim) }),
     ...(remove.length > 0 && { remove: toSupport(remove, source.dim) }),
   });

@@ -7,8 +7,15 @@ import type { GalleryStore, RefreshPolicy } from "../store/store.ts";
 /** A picture from outside: its encoded bytes, or the path of a file that the caller chose. */
 export type ImageInput = Uint8Array | string;
 
-/** Options of a recognizer wherever it runs. */
-export interface CoreOptions {
+/** An encoder for as long as it is needed. */
+export interface EncoderLease {
+  readonly encoder: Encoder;
+  /** It is not used any more; called once. */
+  readonly release: () => void;
+}
+
+/** Options of a recognizer wherever it runs; `Image` is a picture as it is given there. */
+export interface CoreOptions<Image = ImageInput> {
   /** Default `immediate`. Only for a gallery that is made. */
   readonly refresh?: RefreshPolicy;
   /** What is kept of an enrolled picture: the bytes as they came, a thumbnail of 256 px, or nothing. Default `original`. */
@@ -18,6 +25,29 @@ export interface CoreOptions {
   readonly limits?: Partial<ImageLimits>;
   /** The clock of enrolled samples, milliseconds since 1970. Default `Date.now`. */
   readonly now?: () => number;
+  /**
+   * The encoder of a gallery's model, or `null` where there is none. With it a gallery may change its model while it is
+   * open; see `replaceEmbeddings` and `rollback` of the store. Default none: then such a change is a MODEL_MISMATCH.
+   */
+  readonly encoderFor?: (gallery: {
+    readonly model: string;
+    readonly modelHash: string;
+  }) => Promise<EncoderLease | null>;
+  /** Told of every answer, for a monitor; it must come back at once and throw nothing. Default none. */
+  readonly onRecognition?: (seen: Seen<Image>) => void;
+}
+
+/** A frame as it was answered. */
+export interface Seen<Image = ImageInput> {
+  /** As it was given. */
+  readonly image: Image;
+  /** The part of it that was looked at; `undefined` for all of it. */
+  readonly region: Region | undefined;
+  readonly answer: Recognition;
+  /** Of its first view, `[embeddingDim]`, as the decision compares it. */
+  readonly embedding: Float32Array;
+  /** Of the frame and its further views as the encoder gave them, `[1 + views, embeddingDim]`. */
+  readonly raw: Embeddings;
 }
 
 export interface RecognizerOptions extends CoreOptions {
@@ -83,6 +113,8 @@ interface AnswerBase {
   readonly gallery: string;
   readonly revision: number;
   readonly model: string;
+  /** SHA-256 of the model and of how it is used: the name alone may come to mean another. */
+  readonly modelHash: string;
   readonly ms: {
     readonly decode: number;
     readonly embed: number;

@@ -64,8 +64,14 @@ export async function keptImage(
   { thumbnail }: Pick<PictureReader<never>, "thumbnail">,
 ): Promise<KeptImage | null> {
   if (keep === "none") return null;
-  if (keep === "original" && bytes && !cut)
-    return { bytes, type: mediaTypes[sniff(bytes).format!], whole: true };
+  if (keep === "original" && bytes && !cut) return keptWhole(bytes);
   const side = keep === "thumbnail" ? thumbnailSide : Math.max(picture.width, picture.height);
   return { bytes: await thumbnail(picture, side), type: "image/jpeg", whole: keep === "original" };
 }
+
+/** A picture that can be decoded, kept as it came. */
+export const keptWhole = (bytes: Uint8Array): KeptImage => ({
+  bytes,
+  type: mediaTypes[sniff(bytes).format!],
+  whole: true,
+});
