@@ -1,6 +1,6 @@
 import type { Embeddings } from "../core/index.ts";
 import { squaredDistances } from "./mmd.ts";
-import { pairSums } from "./pairs.ts";
+import { pairSummer } from "./pairs.ts";
 import { type PermutationOptions, permutationP } from "./permutation.ts";
 
 export interface MeanShiftResult {
@@ -24,14 +24,15 @@ export function meanShift(
   const squares = squaredDistances(reference, current);
   const [n, m] = [reference.n, current.n];
   const size = n + m;
+  const sums = pairSummer(squares, size);
   // With S the sums of ‖aᵢ − aⱼ‖² over pairs: ‖x̄ − ȳ‖² = Sxy/nm − Sxx/n² − Syy/m², Σ‖x − x̄‖² = Sxx/n.
   const apart = (first: Uint8Array): number => {
-    const { xx, yy, xy } = pairSums(squares, first);
+    const { xx, yy, xy } = sums(first);
     return Math.max(0, xy / (n * m) - xx / (n * n) - yy / (m * m));
   };
   // σ falls as the means part, so that the distance alone orders the deals as the shift does.
   const { observed, pValue } = permutationP(n, m, apart, options);
-  const { xx, yy } = pairSums(squares, new Uint8Array(size).fill(1, 0, n));
+  const { xx, yy } = sums(new Uint8Array(size).fill(1, 0, n));
   const spread = Math.sqrt((xx / n + yy / m) / size);
   return { shift: spread > 0 ? Math.sqrt(observed) / spread : observed > 0 ? Infinity : 0, pValue };
 }

@@ -1,5 +1,5 @@
 import { type Embeddings, ProtolineError, row } from "../core/index.ts";
-import { pairSums } from "./pairs.ts";
+import { pairSummer } from "./pairs.ts";
 import { checkCount, type PermutationOptions, permutationP } from "./permutation.ts";
 
 export interface MmdResult {
@@ -13,7 +13,7 @@ export interface MmdResult {
 /**
  * Whether two samples of embeddings come from one distribution: maximum mean discrepancy with the kernel
  * exp(−‖a − b‖² / 2σ²), σ the median distance, by permutation (Gretton et al. 2012, JMLR 13, 723–773).
- * It sees any difference, also one that leaves the mean where it is. (n + m)²·dim/2 steps, then (n + m)² a permutation.
+ * It sees any difference, also one that leaves the mean where it is. (n + m)²·dim/2 steps, then min(n, m)²/2 a permutation.
  *
  * @param reference `[n, dim]`, n ≥ 2. @param current `[m, dim]`, m ≥ 2.
  * @throws INVALID_ARGUMENT, DIMENSION_MISMATCH
@@ -29,12 +29,15 @@ export function mmd(reference: Embeddings, current: Embeddings, options: Permuta
   // Where most members are one and the same picture, the median says nothing: then the mean.
   const middle =
     between[between.length >> 1]! || between.reduce((sum, d) => sum + d, 0) / between.length || 1;
-  const kernel = squares.map((square) => Math.exp(-square / (2 * middle)));
+  const sums = pairSummer(
+    squares.map((square) => Math.exp(-square / (2 * middle))),
+    size,
+  );
   const { observed, pValue } = permutationP(
     n,
     m,
     (first) => {
-      const { xx, yy, xy } = pairSums(kernel, first);
+      const { xx, yy, xy } = sums(first);
       return (2 * xx) / (n * (n - 1)) + (2 * yy) / (m * (m - 1)) - (2 * xy) / (n * m);
     },
     options,

@@ -49,7 +49,7 @@ export function rateChange(reference: Count, current: Count): RateChange {
 }
 
 /** log 0!, log 1!, … log n!. */
-function logFactorials(n: number): Float64Array {
+export function logFactorials(n: number): Float64Array {
   const logs = new Float64Array(n + 1);
   for (let i = 1; i <= n; i++) logs[i] = logs[i - 1]! + Math.log(i);
   return logs;

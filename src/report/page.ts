@@ -1,6 +1,6 @@
 import type { Evaluated } from "./evaluation.ts";
 import { evaluationSection, resultsTable, shotFigure } from "./evaluation-section.ts";
-import { html } from "./markup.ts";
+import { html, type Markup } from "./markup.ts";
 import type { Run } from "./run.ts";
 import { runSection } from "./run-section.ts";
 import { style } from "./style.ts";
@@ -25,6 +25,16 @@ export function renderReport({ runs, evaluations, language = "en", title }: Repo
     html`<section><h2>${words.evaluations}</h2>
 ${resultsTable(words, evaluations)}
 ${shots && html`<div class="figures">${shots}</div>`}</section>\n`;
+  return page(
+    language,
+    heading,
+    html`<p class="made">${words.report}</p>
+${runs.map((run) => runSection(words, run))}${compared}${evaluations.map((one) => evaluationSection(words, one))}`,
+  );
+}
+
+/** A whole page around its sections. */
+export function page(language: Language, heading: string, sections: Markup): string {
   return `<!doctype html>\n${
     html`<html lang="${language === "zh" ? "zh-Hans" : "en"}">
 <head>
@@ -36,8 +46,7 @@ ${shots && html`<div class="figures">${shots}</div>`}</section>\n`;
 </head>
 <body><main>
 <h1>${heading}</h1>
-<p class="made">${words.report}</p>
-${runs.map((run) => runSection(words, run))}${compared}${evaluations.map((one) => evaluationSection(words, one))}</main></body>
+${sections}</main></body>
 </html>`.markup
   }\n`;
 }

@@ -7,7 +7,7 @@ export const style = html`:root{color-scheme:light dark;--ground:#fff;--text:#1c
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,"Segoe UI",Roboto,"Noto Sans","Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 main{max-width:1180px;margin:0 auto;padding:24px 20px 60px}
-h1{font-size:26px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
+h1{font-size:26px;line-height:1.25;margin:0 0 10px;overflow-wrap:anywhere}
 h2{font-size:20px;margin:40px 0 14px;padding-bottom:6px;border-bottom:1px solid var(--rule);overflow-wrap:anywhere}
 h3{font-size:16px;margin:28px 0 10px}
 p{margin:8px 0}
@@ -42,9 +42,11 @@ svg .tick text,svg .label{fill:var(--faint)}
 .heat .on{fill:var(--on)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;margin:0 0 4px;padding:0;font-size:12.5px;color:var(--faint)}
 .legend li::before{content:"";display:inline-block;width:12px;height:12px;border-radius:3px;background:var(--k);margin-right:6px;vertical-align:-1px}
+.advice dt{color:var(--text);font-weight:600;font-size:15px}
+.advice dd{font-size:15px;margin:0 0 8px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;margin:6px 0}
-th,td{padding:4px 12px 4px 0;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
+th,td{padding:4px 12px 4px 0;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;word-break:keep-all}
 th{color:var(--faint);font-weight:600}
 .n{text-align:right;white-space:nowrap}
 details{margin-top:6px;font-size:13px}
