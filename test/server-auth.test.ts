@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createApiKey, hashApiKey, listen } from "../src/server/index.ts";
-import type { ApiScope } from "../src/store/index.ts";
+import { createKeyring } from "../src/server/keys.ts";
+import { highestRole, roleFor, roles, scopesOf } from "../src/server/roles.ts";
+import { type ApiScope, apiScopes } from "../src/store/index.ts";
 import { newKey, picture, red, type TestServer, testServer } from "./server-help.ts";
 
 let server: TestServer;
@@ -29,7 +31,8 @@ describe("keys", () => {
         headers: { "content-type": "image/jpeg" },
         payload: image,
       }),
-      admin: () => ({ method: "POST", url: "/v1/galleries", payload: { name: "line-2" } }),
+      edit: () => ({ method: "POST", url: "/v1/galleries", payload: { name: "line-2" } }),
+      admin: () => ({ method: "DELETE", url: "/v1/galleries/line-2" }),
     };
     const scopes = Object.keys(attempts) as ApiScope[];
     const keys = new Map<ApiScope, string>();
@@ -103,6 +106,49 @@ describe("keys", () => {
     await expect.poll(async () => (await ask()).statusCode, { timeout: 5000 }).toBe(401);
   });
 
+  it("that the store last named go on working while it does not answer, and no others", async () => {
+    const { app, store } = server;
+    const key = await newKey(store, "camera", ["recognize", "enroll"]);
+    const post = (url: string, used: string, payload: Buffer) =>
+      app.inject({
+        method: "POST",
+        url,
+        headers: { "content-type": "image/jpeg", "x-api-key": used },
+        payload,
+      });
+    const image = await picture(red);
+    await expect
+      .poll(async () => (await post(`${gallery}/classes/red/samples`, key, image)).statusCode, {
+        timeout: 5000,
+      })
+      .toBe(201);
+    store.apiKeys =
+      store.galleries =
+      store.gallery =
+        async () => {
+          throw new Error("connection refused");
+        };
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect((await post(`${gallery}/recognize`, key, image)).statusCode).toBe(200);
+    expect((await post(`${gallery}/recognize`, "protoline_wrong", image)).statusCode).toBe(401);
+  });
+
+  it("stop too when the store has not answered for longer", async () => {
+    let down = false;
+    const store = {
+      apiKeys: async () => {
+        if (down) throw new Error("connection refused");
+        return [];
+      },
+    };
+    const keyring = createKeyring(store, { freshMs: 0, staleMs: 100 });
+    expect(await keyring.inUse()).toBe(false);
+    down = true;
+    expect(await keyring.inUse()).toBe(false);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    await expect(keyring.inUse()).rejects.toThrow("connection refused");
+  });
+
   it("count requests each for itself", async () => {
     const { app, store, close } = await testServer({ limits: { requestsPerMinute: 2 } });
     const keys = [await newKey(store, "a", ["read"]), await newKey(store, "b", ["read"])];
@@ -112,6 +158,34 @@ describe("keys", () => {
       expect((await ask(key)).statusCode).toBe(200);
       expect((await ask(key)).statusCode).toBe(429);
     }
+    await close();
+  });
+
+  it("name a scope for every route, or that it is open; so each has the least role that may use it", async () => {
+    const undeclared: string[] = [];
+    const least = new Map<string, string>();
+    const { app, close } = await testServer();
+    app.addHook("onRoute", ({ method, url, config }) => {
+      // The page of the description is swagger-ui's own.
+      if (url.startsWith("/docs")) return;
+      const scope = config?.scope;
+      for (const one of [method].flat())
+        if (scope === undefined) undeclared.push(`${one} ${url}`);
+        else least.set(`${one} ${url}`, scope === null ? "open" : roleFor(scope));
+    });
+    await app.ready();
+    expect(undeclared).toEqual([]);
+    expect(Object.fromEntries(least)).toMatchObject({
+      "GET /readyz": "open",
+      "GET /v1/galleries": "viewer",
+      "POST /v1/galleries/:gallery/recognize": "operator",
+      "POST /v1/galleries/:gallery/classes/:label/samples": "engineer",
+      "PATCH /v1/galleries/:gallery/classes/:label": "engineer",
+      "POST /v1/galleries/:gallery/publish": "engineer",
+      "POST /v1/galleries/:gallery/rollback": "engineer",
+      "DELETE /v1/galleries/:gallery": "admin",
+    });
+    expect(least.size).toBeGreaterThan(20);
     await close();
   });
 
@@ -137,6 +211,8 @@ describe("keys", () => {
       "/openapi.json",
       "/readyz",
       "/v1/version",
+      "/v2/health/live",
+      "/v2/health/ready",
     ]);
     await close();
   });
@@ -188,6 +264,21 @@ describe("without keys", () => {
     await newKey(store, "a", ["read"]);
     await expect.poll(() => app.keyring.inUse(), { timeout: 5000 }).toBe(true);
     expect(await listen(app, { host: "0.0.0.0", port: 0 })).toMatch(/^http:\/\/.*:\d+$/);
+  });
+});
+
+describe("roles", () => {
+  it("include those below them, and every scope belongs to one", () => {
+    for (const [i, role] of roles.entries())
+      for (const below of roles.slice(0, i))
+        expect(scopesOf[role]).toEqual(expect.arrayContaining([...scopesOf[below]]));
+    expect([...scopesOf.admin].sort()).toEqual([...apiScopes].sort());
+    for (const scope of apiScopes) expect(scopesOf[roleFor(scope)]).toContain(scope);
+  });
+
+  it("are found in any list of names, the highest first", () => {
+    expect(highestRole(["offline_access", "Viewer", "engineer"])).toBe("engineer");
+    expect(highestRole(["administrator", ""])).toBeNull();
   });
 });
 

@@ -182,6 +182,20 @@ describe("over a socket", () => {
     expect(errorIn(text).code).toBe("BODY_TOO_LARGE");
   });
 
+  it("answers requests that were sent ahead, in their order, and hangs up on one who sends many", async () => {
+    await start();
+    const ask = "GET /v1/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const last = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    const some = await exchange(ask.repeat(10) + last);
+    expect(some.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(11);
+    expect(some.lastIndexOf('{"live":true}')).toBeGreaterThan(some.lastIndexOf('{"protoline"'));
+    const many = await exchange(ask.repeat(100) + last).catch(() => "");
+    expect((many.match(/HTTP\/1\.1 /g) ?? []).length).toBeLessThanOrEqual(16);
+    expect(many).not.toContain('{"live":true}');
+    // One after another there may be any number.
+    for (let i = 0; i < 40; i++) expect((await fetch(`${address}/livez`)).status).toBe(200);
+  });
+
   it("refuses a Host that is not this machine's", async () => {
     await start();
     const text = await exchange(
@@ -214,6 +228,29 @@ describe("listen and close", () => {
     });
     await expect(listen(other.app, { port: 70_000 })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     await other.close();
+  });
+
+  it("says on connections that are still open that it stops", async () => {
+    await start();
+    await enrollColors(server.app);
+    server.encoder.delay = 400;
+    const running = recognize(server.app, await picture(red, 60));
+    const socket = connect(Number(new URL(address).port), "127.0.0.1");
+    let text = "";
+    socket.on("data", (data) => {
+      text += data;
+    });
+    const ended = new Promise((resolve) => socket.on("close", resolve));
+    socket.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n");
+    await expect.poll(() => server.encoder.running).toBe(1);
+    const closing = server.app.close();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.write("\r\n");
+    await ended;
+    expect(text).toMatch(/^HTTP\/1\.1 503 /);
+    expect(JSON.parse(text.split("\r\n\r\n")[1]!)).toMatchObject({ ready: false, stopping: true });
+    expect((await running).statusCode).toBe(200);
+    await closing;
   });
 
   it("closes only after the running requests, and not later because of a client that hangs", async () => {

@@ -341,6 +341,7 @@ describe("the system's routes", () => {
       ready: true,
       model: "ok",
       store: "ok",
+      stopping: false,
     });
     expect(body(VersionReply, await request(app, "GET", "/v1/version"))).toMatchObject({
       protoline: "0.0.0-test",
@@ -363,7 +364,8 @@ describe("the system's routes", () => {
     expect(body(ReadyReply, reply)).toEqual({
       ready: false,
       model: "does not run",
-      store: "does not answer",
+      store: "down",
+      stopping: false,
     });
     expect((await request(app, "GET", "/livez")).statusCode).toBe(200);
   });

@@ -109,6 +109,7 @@ export function replyWithError(
   if (coded.code === "INTERNAL") request.log.error({ err: error }, "unexpected error");
   else request.log.info({ code: coded.code }, coded.message);
   if (coded.code === "UNAUTHORIZED") reply.header("www-authenticate", "Bearer");
+  if (coded.code === "TOKEN_INVALID") reply.header("www-authenticate", 'Bearer error="invalid_token"');
   if (coded.status === 503 && !reply.hasHeader("retry-after")) reply.header("retry-after", 1);
   // What is left of a body that is too large is not worth the reading.
   if (coded.status === 413) reply.header("connection", "close");

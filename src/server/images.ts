@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isProtolineError, ProtolineError, quote } from "../core/index.ts";
+import { checkRegion, decodePicture } from "../data/index.ts";
 import type { Region } from "../data/types.ts";
+import type { EnrollResult } from "../recognizer/types.ts";
 import type { ServerLimits } from "./limits.ts";
 
 /** An image of a request, or why it cannot be taken. */
@@ -46,6 +48,9 @@ export async function readUploads(
   try {
     return await readFiles(request, limits);
   } catch (error) {
+    // The rest is let run out: parsing a body of nothing but boundaries, after the refusal, takes seconds a megabyte.
+    request.raw.unpipe();
+    request.raw.resume();
     // The parser's own errors are plain ones; fastify's have a status.
     if (isProtolineError(error) || "statusCode" in (error as object)) throw error;
     throw new ProtolineError("INVALID_ARGUMENT", {
@@ -104,4 +109,26 @@ export function parseRegion(text: string | undefined): { region?: Region } {
   if (text === undefined) return {};
   const [x, y, width, height] = text.split(",").map(Number) as [number, number, number, number];
   return { region: { x, y, width, height } };
+}
+
+type Taken = Extract<Upload, { readonly bytes: Uint8Array }>;
+
+/** Which images can be decoded and have the region, and why the others cannot be taken: for what is enrolled later. */
+export async function readable(
+  uploads: readonly Taken[],
+  region: Region | undefined,
+  { imageBytes, imagePixels }: Pick<ServerLimits, "imageBytes" | "imagePixels">,
+): Promise<{ readonly taken: readonly Taken[]; readonly rejected: EnrollResult["rejected"] }> {
+  const taken: Taken[] = [];
+  const rejected: EnrollResult["rejected"][number][] = [];
+  for (const upload of uploads)
+    try {
+      const picture = await decodePicture(upload.bytes, { maxBytes: imageBytes, maxPixels: imagePixels });
+      if (region) checkRegion(picture, region);
+      taken.push(upload);
+    } catch (error) {
+      if (!isProtolineError(error)) throw error;
+      rejected.push({ origin: upload.origin, code: error.code, message: error.message });
+    }
+  return { taken, rejected };
 }

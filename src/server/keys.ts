@@ -45,26 +45,69 @@ export function createApiKey({ name, scopes }: { name: string; scopes: readonly 
   };
 }
 
-/** The keys of the store, read again at most once a second: a key that is removed stops working within that time. */
+/**
+ * The keys of the store, read again at most once a second: a key that is removed stops working within that time. While
+ * the store does not answer, the keys that it last named go on working for ten minutes, so that a line does not stand
+ * still because a database starts anew. One that says nothing at all is waited for by one request, for 250 ms; from then
+ * on requests go by the last keys until it answers again.
+ */
 export interface Keyring {
-  /** Whether the store holds any key. */
+  /** Whether callers must say who they are: the store holds a key, or people come with tokens. */
   inUse(): Promise<boolean>;
   /** The record of a key, or `null` for a key that is not in the store. */
   find(key: string): Promise<ApiKeyRecord | null>;
 }
 
-export function createKeyring(store: GalleryStore, freshMs = 1000): Keyring {
+export function createKeyring(
+  store: Pick<GalleryStore, "apiKeys">,
+  {
+    freshMs = 1000,
+    patienceMs = 250,
+    staleMs = 600_000,
+    tokens = false,
+  }: {
+    readonly freshMs?: number;
+    readonly patienceMs?: number;
+    readonly staleMs?: number;
+    readonly tokens?: boolean;
+  } = {},
+): Keyring {
   let records: readonly ApiKeyRecord[] = [];
-  let readAt = Number.NEGATIVE_INFINITY;
-  const read = async (): Promise<readonly ApiKeyRecord[]> => {
-    if (performance.now() - readAt >= freshMs) {
+  let [triedAt, readAt] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  /** The reading under way, and whether it was waited for in vain. */
+  let reading: Promise<void> | null = null;
+  let late = false;
+  const begin = async (): Promise<void> => {
+    try {
       records = await store.apiKeys();
       readAt = performance.now();
+    } finally {
+      reading = null;
+      late = false;
+    }
+  };
+  const read = async (): Promise<readonly ApiKeyRecord[]> => {
+    const now = performance.now();
+    const usable = now - readAt < staleMs;
+    if (usable && (late || now - triedAt < freshMs)) return records;
+    triedAt = now;
+    reading ??= begin();
+    if (!usable) await reading;
+    else {
+      let timer: NodeJS.Timeout | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(() => {
+          late = reading !== null;
+          resolve();
+        }, patienceMs);
+      });
+      await Promise.race([reading.catch(() => undefined), patience]);
+      clearTimeout(timer);
     }
     return records;
   };
   return {
-    inUse: async () => (await read()).length > 0,
+    inUse: async () => tokens || (await read()).length > 0,
     find: async (key) => {
       const hash = Buffer.from(hashApiKey(key), "hex");
       let found: ApiKeyRecord | null = null;

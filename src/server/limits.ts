@@ -16,6 +16,8 @@ export interface ServerLimits {
   readonly requestsPerMinute: number;
   /** Recognition requests that run or wait at a time. Default 512. */
   readonly recognitions: number;
+  /** WebSocket streams that are open at a time, and as many on which somebody watches. Default 64. */
+  readonly streams: number;
   /** Milliseconds in which a recognition must be answered, whatever the number of its images. Default 30 000. */
   readonly recognizeMs: number;
   /** Milliseconds in which a request must have arrived whole. Default 60 000. */
@@ -38,6 +40,7 @@ const defaults: ServerLimits = {
   files: 100,
   requestsPerMinute: 6000,
   recognitions: 512,
+  streams: 64,
   recognizeMs: 30_000,
   requestMs: 60_000,
   idleMs: 120_000,

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { ProtolineError, quote } from "../core/index.ts";
-import { isLoopbackName } from "./auth.ts";
+import { isLoopbackName } from "./loopback.ts";
 
 export interface ListenOptions {
   /** Address or name to listen on. Default `127.0.0.1`. */

@@ -3,13 +3,24 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { ErrorCode } from "../core/index.ts";
 import type { Recognition } from "../recognizer/types.ts";
 
+/** An answer, and how long its pictures waited for a worker: `queue`, which `embed` does not count. */
+export type Timed = Recognition & { readonly ms: Recognition["ms"] & { readonly queue: number } };
+
 export interface Metrics {
   readonly registry: Registry;
   /** Counts an answer and the time of its stages. */
-  recognized(answer: Recognition): void;
+  recognized(answer: Timed): void;
   /** The time of the stages of an enrollment, milliseconds. */
   enrolled(ms: { readonly decode: number; readonly embed: number; readonly store: number }): void;
   rejected(code: ErrorCode): void;
+  /** Streams that are open. */
+  streams(open: number): void;
+  /** Sockets on which somebody looks on. */
+  watchers(open: number): void;
+  /** A frame of a stream gave way to a newer one. */
+  passedOver(): void;
+  /** A live frame beside a gallery's candidate. */
+  shadowed(gallery: string, outcome: "same" | "different" | "skipped" | "failed"): void;
   /** The revision that a gallery answers from. */
   revision(gallery: string, number: number): void;
   /** The gallery is gone. */
@@ -55,6 +66,27 @@ export function createMetrics(app: FastifyInstance): Metrics {
     labelNames: ["code"],
     registers,
   });
+  const streams = new Gauge({
+    name: "protoline_streams",
+    help: "WebSocket streams that are open.",
+    registers,
+  });
+  const watchers = new Gauge({
+    name: "protoline_watchers",
+    help: "WebSockets on which somebody watches what a gallery answers.",
+    registers,
+  });
+  const passedOver = new Counter({
+    name: "protoline_stream_frames_dropped_total",
+    help: "Frames of streams that a newer one replaced before they were looked at.",
+    registers,
+  });
+  const shadowed = new Counter({
+    name: "protoline_shadow_frames_total",
+    help: "Live frames beside a candidate, by what came of them.",
+    labelNames: ["gallery", "outcome"],
+    registers,
+  });
   const revisions = new Gauge({
     name: "protoline_gallery_revision",
     help: "Revision that the gallery answers from.",
@@ -72,7 +104,7 @@ export function createMetrics(app: FastifyInstance): Metrics {
     registry,
     recognized: ({ kind, ms }) => {
       recognitions.inc({ kind });
-      for (const stage of ["decode", "embed", "match"] as const)
+      for (const stage of ["queue", "decode", "embed", "match"] as const)
         stages.observe({ operation: "recognize", stage }, ms[stage] / 1000);
     },
     enrolled: (ms) => {
@@ -80,6 +112,10 @@ export function createMetrics(app: FastifyInstance): Metrics {
         stages.observe({ operation: "enroll", stage }, ms[stage] / 1000);
     },
     rejected: (code) => rejections.inc({ code }),
+    streams: (open) => streams.set(open),
+    watchers: (open) => watchers.set(open),
+    passedOver: () => passedOver.inc(),
+    shadowed: (gallery, outcome) => shadowed.inc({ gallery, outcome }),
     revision: (gallery, number) => revisions.set({ gallery }, number),
     forget: (gallery) => revisions.remove({ gallery }),
   };

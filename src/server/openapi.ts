@@ -4,6 +4,7 @@ import swaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance, FastifySchema } from "fastify";
 import Type, { type TSchema } from "typebox";
 import { ErrorReply } from "./protocol.ts";
+import { roleFor } from "./roles.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -15,17 +16,15 @@ declare module "fastify" {
 }
 
 /** The reply of a route beside the error that any route may answer with. */
-export function replies(
-  status: number,
-  schema: TSchema,
-  type = "application/json",
-): Record<string, { description: string; content: Record<string, { schema: TSchema }> }> {
+export function replies(status: number, schema: TSchema, type = "application/json"): Record<string, object> {
   const reply = (description: string, media: string, described: TSchema) => ({
     description,
     content: { [media]: { schema: described } },
   });
   return {
-    [status]: reply(STATUS_CODES[status]!, type, schema),
+    // As swagger knows a reply without a body.
+    [status]:
+      status === 204 ? { type: "null", description: "Done" } : reply(STATUS_CODES[status]!, type, schema),
     default: reply("An error", "application/json", ErrorReply),
   };
 }
@@ -78,7 +77,7 @@ export function describe(app: FastifyInstance, version: string): void {
         title: "Protoline",
         version,
         description:
-          "Few-shot image recognition. Every error has the same shape; its code is explained in docs/errors of the package.",
+          "Few-shot image recognition. Every error has the same shape, but for the routes below /v2, whose shape the Open Inference Protocol prescribes; its code is explained in docs/errors of the package.",
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       },
       components: {
@@ -95,7 +94,10 @@ export function describe(app: FastifyInstance, version: string): void {
       if (archive) described.body = archiveBody;
       if (scope) {
         described.security = [{ bearer: [] }, { header: [] }];
-        described.description = [schema?.description, `Needs the scope \`${scope}\`.`]
+        described.description = [
+          schema?.description,
+          `Needs the scope \`${scope}\`, which the role ${roleFor(scope)} and those above it have.`,
+        ]
           .filter(Boolean)
           .join("\n\n");
       }
@@ -108,6 +110,8 @@ export function describe(app: FastifyInstance, version: string): void {
     uiConfig: { validatorUrl: null },
   });
   app.register(async (scope) => {
-    scope.get("/openapi.json", { schema: { hide: true } }, async () => scope.swagger());
+    scope.get("/openapi.json", { config: { scope: null }, schema: { hide: true } }, async () =>
+      scope.swagger(),
+    );
   });
 }

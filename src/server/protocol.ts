@@ -54,6 +54,13 @@ export const RecognizeQuery = Type.Object(
       description: "Candidates and nearest support samples in the answer.",
     }),
     region,
+    withinMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 600_000,
+        description: "An answer after so many milliseconds is of no use: TIMED_OUT instead.",
+      }),
+    ),
   },
   closed,
 );
@@ -145,6 +152,33 @@ export const ClassesReply = Type.Object({
   ),
 });
 export type ClassesReply = Static<typeof ClassesReply>;
+const countedRate = Type.Object({
+  hits: count,
+  of: count,
+  interval: Type.ReadonlyObject(Type.Tuple([Type.Number(), Type.Number()]), {
+    description: "Holds the true rate in about 95 of 100 cases (Wilson).",
+  }),
+});
+export const QualityReply = Type.Object({
+  revision: revisionNumber,
+  classes: Type.ReadonlyObject(
+    Type.Array(
+      Type.Object({
+        label: Type.String(),
+        pictures: count,
+        right: countedRate,
+        wrong: countedRate,
+        unknown: countedRate,
+        ambiguous: countedRate,
+        meanConfidence: Type.Number(),
+        confusable: Type.Union([Type.Object({ label: Type.String(), pictures: count }), Type.Null()]),
+        verdict: Type.Enum(["good", "watch", "bad"]),
+        todo: Type.Union([Type.String({ description: "What to do." }), Type.Null()]),
+      }),
+    ),
+  ),
+});
+export type QualityReply = Static<typeof QualityReply>;
 export const RenameBody = Type.Object({ label: Type.String() }, closed);
 export const MergeBody = Type.Object(
   { from: Type.Array(Type.String(), { minItems: 1, maxItems: 1000 }), into: Type.String() },
@@ -190,6 +224,26 @@ export const EnrollReply = Type.Object({
   ms: Type.Object({ decode: milliseconds, embed: milliseconds, store: milliseconds, total: milliseconds }),
 });
 export type EnrollReply = Static<typeof EnrollReply>;
+/** The answer when an enrollment waits for the store, which is away: nothing is added yet. */
+export const EnrollLaterReply = Type.Object({
+  ...EnrollReply.properties,
+  id: Type.String({ description: "As `GET /v1/outbox` lists it." }),
+  waiting: Type.ReadonlyObject(Type.Array(Type.String()), { description: "Images that were taken." }),
+});
+export type EnrollLaterReply = Static<typeof EnrollLaterReply>;
+const Entry = {
+  id: Type.String(),
+  gallery: Type.String(),
+  label: Type.String(),
+  origins: Type.ReadonlyObject(Type.Array(Type.String())),
+  who: Type.String(),
+  time: Type.Integer(),
+};
+export const OutboxReply = Type.Object({
+  waiting: Type.Array(Type.Object(Entry), { description: "In the order in which they will be made." }),
+  refused: Type.Array(Type.Object({ ...Entry, code: Type.String(), message: Type.String() })),
+});
+export type OutboxReply = Static<typeof OutboxReply>;
 /** The answer when no image of an enrollment was taken. */
 export const EnrollErrorReply = Type.Object({ ...ErrorReply.properties, report: EnrollReply });
 
@@ -217,7 +271,14 @@ const Answer = {
   gallery: Type.String(),
   revision: revisionNumber,
   model: Type.String(),
-  ms: Type.Object({ decode: milliseconds, embed: milliseconds, match: milliseconds, total: milliseconds }),
+  modelHash: Type.String(),
+  ms: Type.Object({
+    decode: milliseconds,
+    queue: Type.Number({ minimum: 0, description: "Waiting for a worker." }),
+    embed: milliseconds,
+    match: milliseconds,
+    total: milliseconds,
+  }),
 };
 export const RecognitionReply = Type.Union([
   Type.Object({ kind: Type.Literal("known"), label: Type.String(), ...Answer }),
@@ -235,11 +296,25 @@ export const RecognitionsReply = Type.Object({
   ),
 });
 export type RecognitionsReply = Static<typeof RecognitionsReply>;
+const streamed = {
+  frame: Type.Integer({ minimum: 1, description: "1 for the first message of the client." }),
+  dropped: Type.Integer({
+    minimum: 0,
+    description: "Frames since the last reply that a newer one replaced before they were looked at.",
+  }),
+};
+/** A text message of a stream. */
+export const StreamReply = Type.Union([
+  Type.Object({ ...streamed, answer: RecognitionReply }),
+  Type.Object({ ...streamed, ...ErrorReply.properties }),
+]);
+export type StreamReply = Static<typeof StreamReply>;
 
 export const ReadyReply = Type.Object({
   ready: Type.Boolean(),
   model: Type.String({ description: "`ok`, or why not." }),
   store: Type.String({ description: "`ok`, or why not." }),
+  stopping: Type.Boolean({ description: "The server was told to end and finishes what runs." }),
 });
 export const VersionReply = Type.Object({
   protoline: Type.String(),

@@ -56,7 +56,7 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
   app.patch(
     "/v1/galleries/:gallery/classes/:label",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "Rename a class",
         tags,
@@ -78,7 +78,7 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
   app.post(
     "/v1/galleries/:gallery/merge",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "Move all samples of some classes into one",
         tags,
@@ -100,7 +100,7 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
   app.delete(
     "/v1/galleries/:gallery/classes/:label",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "Remove a class; a rollback brings it back",
         tags,
@@ -152,7 +152,7 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
   app.delete(
     "/v1/galleries/:gallery/samples",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "Remove samples, all in one revision",
         tags,

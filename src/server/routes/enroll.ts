@@ -1,12 +1,23 @@
-import { ProtolineError } from "../../core/index.ts";
+import { currentActor } from "../../audit/index.ts";
+import { isProtolineError, ProtolineError } from "../../core/index.ts";
 import type { EnrollResult } from "../../recognizer/types.ts";
+import { checkLabel } from "../../store/index.ts";
 import { who } from "../auth.ts";
 import type { App, Context } from "../context.ts";
-import { parseRegion, readUploads } from "../images.ts";
+import { parseRegion, readable, readUploads } from "../images.ts";
 import { replies } from "../openapi.ts";
-import { ClassParams, EnrollErrorReply, EnrollQuery, EnrollReply } from "../protocol.ts";
+import type { Outbox } from "../outbox/index.ts";
+import { ClassParams, EnrollErrorReply, EnrollLaterReply, EnrollQuery, EnrollReply } from "../protocol.ts";
 
-export function enrollRoutes(app: App, { galleries, metrics, limits }: Context): void {
+const refusal = (origin: string, { code, message }: ProtolineError) => ({ origin, code, message });
+const nothing = {
+  ...{ added: [], duplicates: [], pending: 0 },
+  ms: { decode: 0, embed: 0, store: 0, total: 0 },
+};
+
+type Later = EnrollResult & Pick<EnrollLaterReply, "id" | "waiting">;
+
+export function enrollRoutes(app: App, { galleries, metrics, limits, outbox }: Context): void {
   app.post(
     "/v1/galleries/:gallery/classes/:label/samples",
     {
@@ -15,13 +26,15 @@ export function enrollRoutes(app: App, { galleries, metrics, limits }: Context):
         summary: "Enroll images of a class, which need not exist yet",
         description:
           "201 when images were added, 200 when the class holds all of them already. When none could be taken, the " +
-          "status is that of the first error and the report stands beside it.",
+          "status is that of the first error and the report stands beside it. 202 when the store is away and the " +
+          "server has an outbox: the images are on its disk, and will be enrolled in their order once the store is back.",
         tags: ["recognition"],
         params: ClassParams,
         querystring: EnrollQuery,
         response: {
           ...replies(201, EnrollReply),
           ...replies(200, EnrollReply),
+          ...replies(202, EnrollLaterReply),
           ...replies(422, EnrollErrorReply),
         },
       },
@@ -32,27 +45,43 @@ export function enrollRoutes(app: App, { galleries, metrics, limits }: Context):
       const uploads = await readUploads(request, limits, origin);
       const recognizer = await galleries.recognizer(gallery);
       const good = uploads.flatMap((upload) => ("bytes" in upload ? [upload] : []));
-      const result = await recognizer.enroll(
-        label,
-        good.map(({ bytes }) => bytes),
-        {
-          origins: good.map((upload) => upload.origin),
-          who: who(request),
-          allowOtherClass,
-          ...parseRegion(region),
-          ...(reason !== undefined && { reason }),
-        },
-      );
       const tooLarge = uploads.flatMap((upload) =>
-        "error" in upload
-          ? [{ origin: upload.origin, code: upload.error.code, message: upload.error.message }]
-          : [],
+        "error" in upload ? [refusal(upload.origin, upload.error)] : [],
       );
-      const report: EnrollResult = { ...result, rejected: [...tooLarge, ...result.rejected] };
+      const options = { allowOtherClass, ...parseRegion(region), ...(reason !== undefined && { reason }) };
 
+      const enroll = (): Promise<EnrollResult> => {
+        const origins = good.map((upload) => upload.origin);
+        const images = good.map(({ bytes }) => bytes);
+        return recognizer.enroll(label, images, { origins, who: who(request), ...options });
+      };
+      const later = async (it: Outbox): Promise<EnrollResult | Later> => {
+        const name = checkLabel(label);
+        const { taken, rejected } = await readable(good, options.region, limits);
+        const waiting = taken.map((upload) => upload.origin);
+        const { number: revision } = recognizer.revision;
+        const report = { ...nothing, label: name, rejected, revision };
+        if (taken.length === 0) return report;
+        const enrollment = {
+          ...{ gallery, label: name, origins: waiting, reason: null, region: null, ...options },
+          ...{ actor: currentActor()!, time: Date.now() },
+        };
+        const images = taken.map(({ bytes }) => bytes);
+        return { ...report, id: await it.put(enrollment, images), waiting };
+      };
+      // What is sent while others wait waits behind them.
+      const result = outbox?.waiting
+        ? await later(outbox)
+        : await enroll().catch((error: unknown) => {
+            if (outbox && isProtolineError(error) && error.code === "STORE_UNAVAILABLE") return later(outbox);
+            throw error;
+          });
+
+      const report = { ...result, rejected: [...tooLarge, ...result.rejected] };
+      for (const { code } of report.rejected) metrics.rejected(code);
+      if ("id" in report) return reply.code(202).send(report);
       metrics.enrolled(report.ms);
       metrics.revision(gallery, report.revision);
-      for (const { code } of report.rejected) metrics.rejected(code);
       if (report.added.length > 0) return reply.code(201).send(report);
       const [first] = report.rejected;
       if (!first || report.duplicates.length > 0) return report;

@@ -16,7 +16,7 @@ import {
   RollbackBody,
 } from "../protocol.ts";
 
-export function galleryRoutes(app: App, { store, encoder, galleries }: Context): void {
+export function galleryRoutes(app: App, { store, encoder, galleries, tray }: Context): void {
   const tags = ["galleries"];
 
   app.get(
@@ -31,7 +31,7 @@ export function galleryRoutes(app: App, { store, encoder, galleries }: Context):
   app.post(
     "/v1/galleries",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "Make a gallery for the model of this server",
         tags,
@@ -78,6 +78,7 @@ export function galleryRoutes(app: App, { store, encoder, galleries }: Context):
       const { gallery } = request.params;
       await store.removeGallery(gallery);
       await galleries.drop(gallery);
+      await tray.drop(gallery);
       request.log.warn({ gallery, who: who(request) }, "gallery removed");
       return reply.code(204).send();
     },
@@ -118,7 +119,7 @@ export function galleryRoutes(app: App, { store, encoder, galleries }: Context):
   app.post(
     "/v1/galleries/:gallery/rollback",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "A new revision with the content of an old one",
         tags,

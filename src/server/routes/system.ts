@@ -2,12 +2,12 @@ import Type from "typebox";
 import type { App, Context } from "../context.ts";
 import { replies } from "../openapi.ts";
 import { ReadyReply, VersionReply } from "../protocol.ts";
-import { within } from "./recognize.ts";
+import { within } from "../recognizing.ts";
 
 /** Health for orchestrators and the version for people: without a key, and without counting against a limit. */
 export function systemRoutes(app: App, { store, encoder, version, limits }: Context): void {
   const tags = ["system"];
-  const config = { rateLimit: false as const };
+  const config = { rateLimit: false as const, scope: null };
 
   // One embedding of a black picture: proves that the model runs, and makes the first recognition as fast as the next.
   const { preprocess } = encoder.manifest;
@@ -24,6 +24,16 @@ export function systemRoutes(app: App, { store, encoder, version, limits }: Cont
         app.log.error({ err: error }, "the model does not run");
       },
     );
+  });
+
+  // A store that goes away later leaves the server ready: it recognizes from the galleries that it has open, and all
+  // servers of that store would be taken out at once.
+  let answered = false;
+
+  // Told on connections that are still open: who balances load should send nothing new here.
+  let stopping = false;
+  app.addHook("preClose", async () => {
+    stopping = true;
   });
 
   app.get(
@@ -44,21 +54,24 @@ export function systemRoutes(app: App, { store, encoder, version, limits }: Cont
     {
       config,
       schema: {
-        summary: "The model runs and the store answers",
+        summary: "The model runs and the store has answered",
         tags,
         response: { ...replies(200, ReadyReply), ...replies(503, ReadyReply) },
       },
     },
     async (request, reply) => {
       const answers = await within(Math.min(limits.recognizeMs, 2000), store.galleries()).then(
-        () => "ok",
+        () => {
+          answered = true;
+          return "ok";
+        },
         (error: unknown) => {
           request.log.error({ err: error }, "the store does not answer");
-          return "does not answer";
+          return "down";
         },
       );
-      const ready = model === "ok" && answers === "ok";
-      return reply.code(ready ? 200 : 503).send({ ready, model, store: answers });
+      const ready = model === "ok" && answered && !stopping;
+      return reply.code(ready ? 200 : 503).send({ ready, model, store: answers, stopping });
     },
   );
 

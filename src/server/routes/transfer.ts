@@ -2,7 +2,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import Type from "typebox";
 import { ProtolineError, quote } from "../../core/index.ts";
@@ -22,7 +22,7 @@ export function transferRoutes(app: App, { store, limits }: Context): void {
   app.get(
     "/v1/galleries/:gallery/export",
     {
-      config: { scope: "admin" },
+      config: { scope: "edit" },
       schema: {
         summary: "The head of a gallery with its pictures, as one file",
         tags: ["galleries"],
@@ -55,7 +55,7 @@ export function transferRoutes(app: App, { store, limits }: Context): void {
   app.post(
     "/v1/galleries/:gallery/import",
     {
-      config: { scope: "admin", archive: true },
+      config: { scope: "edit", archive: true },
       schema: {
         summary: "Make a gallery of that name from an exported file",
         tags: ["galleries"],
@@ -70,10 +70,13 @@ export function transferRoutes(app: App, { store, limits }: Context): void {
         todo: "Import the file with the command line, or raise the limit importBytes.",
       });
       if (Number(request.headers["content-length"] ?? 0) > limits.importBytes) throw tooLarge;
-      if (!request.headers["content-type"])
+      // Of another type: none, JSON, or multipart, which other routes take.
+      const { body } = request;
+      const type = request.headers["content-type"];
+      if (!(body instanceof Readable))
         throw new ProtolineError("CONTENT_TYPE_UNSUPPORTED", {
           expected: "an exported gallery as application/gzip or application/octet-stream",
-          got: "none",
+          got: type ? quote(type) : "none",
           todo: "Set the content type; with curl, --data-binary @gallery.protoline -H 'content-type: application/gzip'.",
         });
       const folder = await newFolder();
@@ -81,7 +84,7 @@ export function transferRoutes(app: App, { store, limits }: Context): void {
         const file = join(folder, "gallery");
         let bytes = 0;
         await pipeline(
-          request.body as Readable,
+          body,
           async function* (chunks: AsyncIterable<Buffer>) {
             for await (const chunk of chunks) {
               bytes += chunk.length;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLoopbackAddress, isLoopbackName } from "./auth.ts";
+import { isLoopbackAddress, isLoopbackName } from "./loopback.ts";
 
 describe("loopback", () => {
   it.each(["localhost", "LocalHost", "127.0.0.1", "127.8.9.1", "[::1]", "::1"])(
