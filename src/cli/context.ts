@@ -9,6 +9,7 @@ interface CommonFlags {
   readonly store?: string;
   readonly gallery?: string;
   readonly model?: string;
+  readonly learned?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly color: boolean;
@@ -20,12 +21,16 @@ export const defaultStore = "sqlite:.protoline/protoline.db";
 
 /** What a command knows of the world outside: its common options, the environment, who runs it, and where to write. */
 export interface Context {
-  /** `sqlite:PATH` or `memory:`. */
+  /** See openStore. May hold a password: print it by withoutPassword alone. */
   readonly store: string;
+  /** File of the audit log in which changes are written first, or `null`. */
+  readonly audit: string | null;
   readonly gallery: string;
   /** Whether the user named it. */
   readonly galleryNamed: boolean;
   readonly model?: string;
+  /** Folder of models that were learned on galleries, where the user named one; see sources. */
+  readonly learned: string | null;
   readonly threads?: number;
   readonly provider?: Provider;
   readonly json: boolean;
@@ -59,9 +64,11 @@ function createContext(flags: CommonFlags): Context {
   };
   return {
     store: flags.store || env.PROTOLINE_STORE || defaultStore,
+    audit: env.PROTOLINE_AUDIT || null,
     gallery: flags.gallery ?? "default",
     galleryNamed: flags.gallery !== undefined,
     model: flags.model,
+    learned: flags.learned ?? (env.PROTOLINE_LEARNED || null),
     threads: flags.threads,
     provider: flags.provider,
     json: flags.json ?? false,

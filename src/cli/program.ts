@@ -17,10 +17,14 @@ export function createProgram(): Command {
     .version(version(), "-V, --version", "print the version")
     .option(
       "--store <spec>",
-      `where galleries are kept: sqlite:PATH or memory: (default: ${defaultStore}; or PROTOLINE_STORE)`,
+      `where galleries are kept: sqlite:PATH, postgres://…, redis://… or memory: (default: ${defaultStore}; or PROTOLINE_STORE)`,
     )
     .option("--gallery <name>", "the gallery to work on (default: default)")
     .option("--model <model>", "name of a model, or path of a bundle (default: the gallery's own)")
+    .option(
+      "--learned <folder>",
+      "where encoders are kept that were learned on galleries (default: learned beside the store's file; or PROTOLINE_LEARNED)",
+    )
     .option("--json", "answer in JSON; errors too, on the error output")
     .option("--quiet", "no remarks and no progress on the error output")
     .option("--no-color", "no colours (or NO_COLOR)")

@@ -1,16 +1,18 @@
 import { existsSync } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { ProtolineError, quote } from "../core/index.ts";
 import type { Encoder, ModelSources } from "../models/index.ts";
 import type { Recognizer, RecognizerOptions } from "../recognizer/index.ts";
 import type { GalleryStore } from "../store/index.ts";
-import type { Context } from "./context.ts";
+import { withAudit } from "./audit.ts";
+import { type Context, defaultStore } from "./context.ts";
 
 /** The file behind a store's address, or `null` for one that has none. */
 export function storeFile(spec: string): string | null {
   if (spec.startsWith("sqlite:")) return spec.slice("sqlite:".length) || null;
-  return spec.endsWith(".db") ? spec : null;
+  // An address of a server may end so too; `C:\parts.db` is a path.
+  return spec.endsWith(".db") && !/^[a-z][a-z0-9]+:/.test(spec) ? spec : null;
 }
 
 /**
@@ -18,10 +20,11 @@ export function storeFile(spec: string): string | null {
  * wrong folder says so instead of making an empty one.
  */
 export async function withStore<T>(
-  { store: spec }: Context,
+  context: Context,
   mode: "existing" | "create",
   use: (store: GalleryStore) => Promise<T>,
 ): Promise<T> {
+  const { store: spec } = context;
   const file = storeFile(spec);
   if (file !== null && !existsSync(file)) {
     if (mode === "existing")
@@ -35,22 +38,27 @@ export async function withStore<T>(
   const { openStore } = await import("../store/index.ts");
   const store = await openStore(spec);
   try {
-    return await use(store);
+    return await withAudit(context, store, use);
   } finally {
     await store.close();
   }
 }
 
-/** Where model files are kept and found, from the environment. */
-export async function sources(): Promise<ModelSources> {
+/** Where model files are kept and found, from the environment; with a command's options, learned ones too. */
+export async function sources(context?: Pick<Context, "learned" | "store">): Promise<ModelSources> {
   const { modelSources } = await import("../models/index.ts");
-  return modelSources(process.env);
+  return { ...modelSources(process.env), ...(context && { learned: learnedFolder(context) }) };
+}
+
+/** Without another, beside the store's file: the two belong together, as a gallery needs the model that was learned on it. */
+export function learnedFolder({ learned, store }: Pick<Context, "learned" | "store">): string {
+  return learned ?? join(dirname(storeFile(store) ?? storeFile(defaultStore)!), "learned");
 }
 
 export async function openModel(context: Context, model: string): Promise<Encoder> {
   const { openEncoder } = await import("../models/index.ts");
   const { threads, provider } = context;
-  return openEncoder(model, { sources: await sources(), threads, provider });
+  return openEncoder(model, { sources: await sources(context), threads, provider });
 }
 
 /** The model to work with: the one that was named, else the gallery's own, else the best at hand, and then why. */

@@ -4,17 +4,28 @@ import type { Command } from "commander";
 import { createRng, quote } from "../../core/index.ts";
 import type { Recognizer } from "../../recognizer/index.ts";
 import { action, type Context } from "../context.ts";
-import type { PartKind } from "../demo/parts.ts";
+import type { Defect, PartKind } from "../demo/parts.ts";
 import { integer } from "../parse.ts";
 import { chooseModel, openModel } from "../resources.ts";
 import { percent, plural, seconds, table } from "../text.ts";
 
 const shots = 10;
 const framesEach = 12;
-const firstClasses = ["washer", "gear", "bracket"] as const satisfies readonly PartKind[];
-const newClass: PartKind = "motor housing";
+
+/** A class of the demo. */
+interface Part {
+  readonly label: string;
+  readonly kind: PartKind;
+  readonly defect?: Defect;
+}
+const whole = (kind: PartKind): Part => ({ label: kind, kind });
+
+const firstParts = [whole("washer"), whole("gear"), whole("bracket")];
+const newPart = whole("motor housing");
+/** A part with a flaw is nothing but one more class. */
+const flawed: Part = { label: "washer, cracked", kind: "washer", defect: "cracked" };
 /** Never enrolled: what it is told must stay "unknown" to the end. */
-const stranger: PartKind = "bolt";
+const stranger = whole("bolt");
 
 interface DemoFlags {
   readonly seed: number;
@@ -39,9 +50,9 @@ export function demo(program: Command): void {
     .action(action<[], DemoFlags>((context, _, flags) => run(context, flags)));
 }
 
-/** What became of the frames of one kind of part. */
+/** What became of the frames of one part. */
 interface Tally {
-  readonly kind: PartKind;
+  readonly label: string;
   readonly enrolled: number;
   readonly frames: number;
   recognized: number;
@@ -54,7 +65,7 @@ interface Tally {
 
 /** Where pictures go that are kept: `parts` are those that are enrolled. */
 type Purpose = "parts" | "frames";
-type Draw = (kind: PartKind, n: number, purpose: Purpose) => Promise<Uint8Array[]>;
+type Draw = (part: Part, n: number, purpose: Purpose) => Promise<Uint8Array[]>;
 
 async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
   const say = context.json ? () => {} : context.print;
@@ -64,12 +75,14 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
   const rng = createRng(seed);
   let drawn = 0;
   let msDrawing = 0;
-  const draw: Draw = async (kind, n, purpose) => {
+  const draw: Draw = async ({ label, kind, defect }, n, purpose) => {
     const started = performance.now();
     const first = drawn;
-    const pictures = await Promise.all(Array.from({ length: n }, () => drawPart(kind, rng.fork(drawn++))));
+    const pictures = await Promise.all(
+      Array.from({ length: n }, () => drawPart(kind, rng.fork(drawn++), defect)),
+    );
     msDrawing += performance.now() - started;
-    if (keep !== undefined) await keepPictures(keep, purpose, kind, first, pictures);
+    if (keep !== undefined) await keepPictures(keep, purpose, label, first, pictures);
     return pictures;
   };
 
@@ -83,39 +96,47 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
     );
     say(`model ${quote(model)}: ${why}\n`);
 
-    const enroll = async (kind: PartKind): Promise<number> => {
-      const pictures = await draw(kind, shots, "parts");
-      const { ms } = await recognizer.enroll(kind, pictures, { who: context.who });
-      say(`  enrolled ${plural(shots, "picture")} of ${kind} in ${seconds(ms.total)}`);
+    const enroll = async (part: Part): Promise<number> => {
+      const pictures = await draw(part, shots, "parts");
+      const { ms } = await recognizer.enroll(part.label, pictures, { who: context.who });
+      say(`  enrolled ${plural(shots, "picture")} of ${quote(part.label)} in ${seconds(ms.total)}`);
       return ms.total;
     };
 
-    say(bold(`1. Show it ${shots} pictures of each of ${plural(firstClasses.length, "part")}.`));
+    say(bold(`1. Show it ${shots} pictures of each of ${plural(firstParts.length, "part")}.`));
     const enrollMs: number[] = [];
-    for (const kind of firstClasses) enrollMs.push(await enroll(kind));
+    for (const part of firstParts) enrollMs.push(await enroll(part));
 
-    say(`\n${bold("2. Recognize fresh frames; two of the parts were never shown.")}`);
-    const before = await recognizeAll(recognizer, draw, [...firstClasses, newClass, stranger], firstClasses);
+    say(`\n${bold("2. Recognize fresh frames; three of the parts were never shown.")}`);
+    const before = await recognizeAll(
+      recognizer,
+      draw,
+      [...firstParts, newPart, flawed, stranger],
+      firstParts,
+    );
     say(tallyTable(before, context));
     const rate = percent(recognizer.decision.openSet.falseRejectRate, 0);
     say(dim(`  The limits are set so that about ${rate} of the frames of known parts are called unknown.`));
+    say(dim("  A cracked washer is a washer as long as nobody has shown the difference."));
 
-    say(`\n${bold(`3. Make ${quote(newClass)} a class, live: no training, no restart.`)}`);
+    say(
+      `\n${bold(`3. Make ${quote(newPart.label)} a class, live, and the flaw ${quote(flawed.label)} another: no training, no restart.`)}`,
+    );
     const revisionBefore = recognizer.revision.number;
-    enrollMs.push(await enroll(newClass));
+    for (const part of [newPart, flawed]) enrollMs.push(await enroll(part));
     const revisionAfter = recognizer.revision.number;
-    const known = [...firstClasses, newClass];
+    const known = [...firstParts, newPart, flawed];
     const after = await recognizeAll(recognizer, draw, [...known, stranger], known);
     say(tallyTable(after, context));
 
     say(`\n${bold("4. Take it back, and forward again.")}`);
-    const [frame] = await draw(newClass, 1, "frames");
+    const [frame] = await draw(newPart, 1, "frames");
     const at = async (revision: number): Promise<string> => {
       await recognizer.store.rollback("demo", revision, { who: context.who });
       await recognizer.refresh();
       const { kind, candidates } = await recognizer.recognize(frame!);
       const answer = kind === "known" ? `known, ${candidates[0]!.label}` : kind;
-      say(`  as it was at revision ${revision}: a ${newClass} is ${answer}`);
+      say(`  as it was at revision ${revision}: a ${newPart.label} is ${answer}`);
       return answer;
     };
     const rolledBack = await at(revisionBefore);
@@ -156,33 +177,33 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
   }
 }
 
-/** `parts` as a folder for each kind, which is what `enroll` takes; `frames` in one folder, as a line delivers them. */
+/** `parts` as a folder for each class, which is what `enroll` takes; `frames` in one folder, as a line delivers them. */
 async function keepPictures(
   folder: string,
   purpose: Purpose,
-  kind: PartKind,
+  label: string,
   first: number,
   pictures: readonly Uint8Array[],
 ): Promise<void> {
-  const target = purpose === "parts" ? join(folder, purpose, kind) : join(folder, purpose);
+  const target = purpose === "parts" ? join(folder, purpose, label) : join(folder, purpose);
   await mkdir(target, { recursive: true });
   for (const [i, bytes] of pictures.entries()) {
     const number = String(first + i).padStart(3, "0");
-    await writeFile(join(target, purpose === "parts" ? `${number}.jpg` : `${kind} ${number}.jpg`), bytes);
+    await writeFile(join(target, purpose === "parts" ? `${number}.jpg` : `${label} ${number}.jpg`), bytes);
   }
 }
 
 async function recognizeAll(
   recognizer: Recognizer,
   draw: Draw,
-  kinds: readonly PartKind[],
-  enrolled: readonly PartKind[],
+  parts: readonly Part[],
+  enrolled: readonly Part[],
 ): Promise<Tally[]> {
   const tallies: Tally[] = [];
-  for (const kind of kinds) {
+  for (const part of parts) {
     const tally: Tally = {
-      kind,
-      enrolled: enrolled.includes(kind) ? shots : 0,
+      label: part.label,
+      enrolled: enrolled.includes(part) ? shots : 0,
       frames: framesEach,
       recognized: 0,
       wrong: 0,
@@ -190,11 +211,11 @@ async function recognizeAll(
       unknown: 0,
       ms: 0,
     };
-    for (const frame of await draw(kind, framesEach, "frames")) {
+    for (const frame of await draw(part, framesEach, "frames")) {
       const answer = await recognizer.recognize(frame);
       tally.ms += answer.ms.total;
       if (answer.kind !== "known") tally[answer.kind]++;
-      else if (answer.label === kind) tally.recognized++;
+      else if (answer.label === part.label) tally.recognized++;
       else tally.wrong++;
     }
     tallies.push(tally);
@@ -203,8 +224,8 @@ async function recognizeAll(
 }
 
 function tallyTable(tallies: readonly Tally[], { paint }: Context): string {
-  const rows = tallies.map(({ kind, enrolled, frames, recognized, wrong, ambiguous, unknown, ms }) => [
-    kind,
+  const rows = tallies.map(({ label, enrolled, frames, recognized, wrong, ambiguous, unknown, ms }) => [
+    label,
     enrolled > 0 ? String(enrolled) : "never shown",
     frames,
     recognized,

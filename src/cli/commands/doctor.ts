@@ -168,19 +168,13 @@ async function models(): Promise<Check> {
   const here = (await listModels(await sources())).filter(({ place }) => place !== null);
   const { model } = await defaultModel(await sources());
   const found = `${here.map(({ name }) => name).join(", ")}; a new gallery takes ${model}`;
-  if (model !== "scattering") return { name: "models", state: "ok", found };
-  return {
-    name: "models",
-    state: "warn",
-    found,
-    todo: "It works without a file, but a trained model is more accurate: protoline models pull mobilenet-v1.",
-  };
+  return { name: "models", state: "ok", found };
 }
 
 async function store(context: Context): Promise<readonly Check[]> {
   const file = storeFile(context.store);
-  if (file === null) return [{ name: "store", state: "ok", found: context.store }];
-  if (!(await stat(file).catch(() => null))) {
+  const { openStore, withoutPassword } = await import("../../store/index.ts");
+  if (file !== null && !(await stat(file).catch(() => null))) {
     const folder = await nearestFolder(dirname(file));
     const found = `none yet at ${file}`;
     const writable = await access(folder, constants.W_OK).then(
@@ -197,7 +191,6 @@ async function store(context: Context): Promise<readonly Check[]> {
       },
     ];
   }
-  const { openStore } = await import("../../store/index.ts");
   const { modelInfo } = await import("../../models/index.ts");
   const opened = await openStore(context.store);
   try {
@@ -206,7 +199,7 @@ async function store(context: Context): Promise<readonly Check[]> {
       {
         name: "store",
         state: "ok",
-        found: `${file} with ${plural(galleries.length, "gallery", "galleries")}`,
+        found: `${file ?? withoutPassword(context.store)} with ${plural(galleries.length, "gallery", "galleries")}`,
       },
     ];
     for (const { name, model, modelHash } of galleries) {

@@ -1,10 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { ProtolineError, quote } from "../../core/index.ts";
 import type { GalleryStore, RefreshPolicy, RevisionInfo } from "../../store/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { showDiff, showGallery } from "../gallery-view.ts";
 import { parseRefresh, positiveInteger, revisionNumber } from "../parse.ts";
-import { withRecognizer, withStore } from "../resources.ts";
+import { openModel, withStore } from "../resources.ts";
 import { oneLine, plural, shorten, table, timeText } from "../text.ts";
 
 const defaultHistory = 20;
@@ -220,30 +223,73 @@ export function gallery(program: Command): void {
   registerTransfer(group);
 }
 
+interface ReembedFlags {
+  readonly done?: string;
+  readonly queue?: string;
+  readonly queuePrefix?: string;
+}
+
+async function runReembed(context: Context, { done, queue, queuePrefix }: ReembedFlags): Promise<void> {
+  const { gallery, model } = context;
+  if (model === undefined)
+    throw new ProtolineError("INVALID_ARGUMENT", {
+      expected: "the model to change to",
+      got: "no --model",
+      todo: "Name it: protoline gallery reembed --model NAME.",
+    });
+  await withStore(context, "existing", async (store) => {
+    const { head, modelHash } = await store.gallery(gallery);
+    const encoder = await openModel(context, model);
+    const folder = done ?? (await mkdtemp(join(tmpdir(), "protoline-reembed-")));
+    try {
+      if (encoder.modelHash === modelHash)
+        return reportRevision(context, head, "nothing to do, it has that model");
+      const jobs = await import("../../jobs/index.ts");
+      const executor =
+        queue === undefined
+          ? jobs.localExecutor(jobs.embedWork({ store, encoders: async () => encoder }))
+          : await jobs.queueExecutor({ url: queue, ...(queuePrefix && { prefix: queuePrefix }) });
+      const progress = await context.progress("pieces", Math.ceil(head.samples / jobs.samplesPerPiece));
+      const revision = await jobs
+        .reembed({
+          ...{ store, gallery, encoder, model, executor, folder },
+          change: { who: context.who, reason: `embedded again by ${model}` },
+          onProgress: ({ done: n, total, kept }) =>
+            progress.update(n, kept > 0 ? `${kept} were there` : "", total),
+        })
+        .finally(async () => {
+          progress.stop();
+          await executor.close();
+        });
+      reportRevision(context, revision, "embedded again");
+    } finally {
+      if (done === undefined) await rm(folder, { recursive: true, force: true });
+      await encoder.close();
+    }
+  });
+}
+
 function registerTransfer(group: Command): void {
   group
     .command("reembed")
     .description("embed the kept pictures again with another model, as a new revision")
+    .option("--done <folder>", "keep here what is done, so that it goes on when it was stopped")
+    .option(
+      "--queue <url>",
+      "redis://HOST:PORT: let workers do it (protoline work), on this machine or others",
+    )
+    .option("--queue-prefix <text>", "before the queue's keys (default: protoline-jobs)")
     .addHelpText(
       "after",
-      examples(["protoline gallery reembed --model mobilenet-v2", "from then on the gallery's own"]),
+      examples(
+        ["protoline gallery reembed --model mobilenet-v2", "from then on the gallery's own"],
+        [
+          "protoline gallery reembed --model mobilenet-v2 --done done/ --queue redis://host:6379",
+          "a large one, by workers",
+        ],
+      ),
     )
-    .action(
-      action(async (context) => {
-        if (context.model === undefined)
-          throw new ProtolineError("INVALID_ARGUMENT", {
-            expected: "the model to change to",
-            got: "no --model",
-            todo: "Name it: protoline gallery reembed --model NAME.",
-          });
-        await withRecognizer(
-          context,
-          "existing",
-          async (recognizer) => reportRevision(context, recognizer.revision, "embedded again"),
-          { onModelMismatch: "reembed" },
-        );
-      }),
-    );
+    .action(action<[], ReembedFlags>((context, _, flags) => runReembed(context, flags)));
 
   group
     .command("export")

@@ -1,11 +1,13 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { ProtolineError, quote } from "../../core/index.ts";
+import type { Role } from "../../server/index.ts";
 import type { ApiScope } from "../../store/index.ts";
 import { action, examples } from "../context.ts";
 import { withStore } from "../resources.ts";
 import { oneLine, table, timeText } from "../text.ts";
 
-const scopeNames = ["recognize", "read", "enroll", "admin"] as const satisfies readonly ApiScope[];
+const scopeNames = ["recognize", "read", "enroll", "edit", "admin"] as const satisfies readonly ApiScope[];
+const roleNames = ["viewer", "operator", "engineer", "admin"] as const satisfies readonly Role[];
 
 function parseScopes(text: string): ApiScope[] {
   return text.split(",").map((part) => {
@@ -25,18 +27,24 @@ export function keys(program: Command): void {
     .description("make a key and show it once; the store keeps its hash alone")
     .argument("<name>", "who will use it; changes are recorded under this name")
     .option("--scopes <list>", `what it allows: ${scopeNames.join(", ")}`, parseScopes, ["recognize"])
+    .addOption(
+      new Option("--role <role>", "the scopes of a role; each includes those before it")
+        .choices(roleNames)
+        .conflicts("scopes"),
+    )
     .addHelpText(
       "after",
       examples(
         ["protoline keys create camera-3", "may recognize"],
         ["protoline keys create office --scopes read,enroll", "may look and enroll"],
+        ["protoline keys create zhang --role engineer", "may recognize, enroll, edit, tune and roll back"],
       ),
     )
     .action(
-      action<[string], { scopes: ApiScope[] }>((context, [name], { scopes }) =>
+      action<[string], { scopes: ApiScope[]; role?: Role }>((context, [name], { scopes, role }) =>
         withStore(context, "create", async (store) => {
-          const { createApiKey } = await import("../../server/index.ts");
-          const { key, record } = createApiKey({ name, scopes });
+          const { createApiKey, scopesOf } = await import("../../server/index.ts");
+          const { key, record } = createApiKey({ name, scopes: role ? scopesOf[role] : scopes });
           await store.putApiKey(record);
           const { hash: _, ...shown } = record;
           if (context.json) context.print(JSON.stringify({ key, ...shown }));

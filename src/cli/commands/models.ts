@@ -1,11 +1,14 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { ProtolineError, quote } from "../../core/index.ts";
 import type { Preprocess } from "../../data/index.ts";
 import type { Bundle, ImportOptions } from "../../models/index.ts";
+import type { GalleryStore } from "../../store/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { decisionText } from "../decision-text.ts";
-import { kindOf, sources } from "../resources.ts";
+import { kindOf, sources, storeFile, withStore } from "../resources.ts";
 import { bytesText, oneLine, table } from "../text.ts";
 
 export function models(program: Command): void {
@@ -19,7 +22,7 @@ export function models(program: Command): void {
     .action(
       action(async (context) => {
         const { listModels } = await import("../../models/index.ts");
-        const listed = await listModels(await sources());
+        const listed = await listModels(await sources(context));
         if (context.json) return context.print(JSON.stringify(listed));
         context.print(
           table(
@@ -86,6 +89,66 @@ export function models(program: Command): void {
     .description("what is known of a model: input, output, preprocessing, hashes, origin, operators")
     .argument("<model>", "a name, or the path of a bundle")
     .action(action<[string], object>((context, [model]) => info(context, model)));
+
+  group
+    .command("remove")
+    .description("delete imported and learned models that no gallery of the store has, in no revision")
+    .argument("<names...>", "names from models list")
+    .addHelpText(
+      "after",
+      examples([
+        "protoline models remove compact-learned-3f9a0c21b7de",
+        "an encoder that was learned and not promoted",
+      ]),
+    )
+    .action(action<[string[]], object>((context, [names]) => remove(context, names)));
+}
+
+async function remove(context: Context, names: readonly string[]): Promise<void> {
+  const { findBundle } = await import("../../models/index.ts");
+  const found = await sources(context);
+  const paths = new Map<string, string>();
+  for (const name of names) {
+    const { place, path } = await findBundle(name, found);
+    if (path === null || (place !== "imported" && place !== "learned"))
+      throw new ProtolineError("INVALID_ARGUMENT", {
+        expected: "an imported or a learned model",
+        got: `${quote(name)}, which is of another kind`,
+        todo: "Run `protoline models list` to see which is which.",
+      });
+    paths.set(name, path);
+  }
+  const file = storeFile(context.store);
+  if (file === null || existsSync(file))
+    await withStore(context, "existing", async (store) => {
+      const users = await usersOf(store);
+      for (const name of names)
+        if (users.has(name))
+          throw new ProtolineError("INVALID_ARGUMENT", {
+            expected: "models that no revision of a gallery has",
+            got: `${quote(name)}, which gallery ${quote(users.get(name)!)} has or had`,
+            todo: "Keep it: the gallery, or a rollback of it, needs the model.",
+          });
+    });
+  for (const path of paths.values()) await rm(path, { recursive: true });
+  if (context.json) context.print(JSON.stringify([...paths].map(([name, path]) => ({ name, path }))));
+  else for (const [name, path] of paths) context.print(`${name}: removed from ${quote(path, 300)}`);
+}
+
+/** Of each model that a revision has the gallery of it, or one of them. */
+async function usersOf(store: GalleryStore): Promise<ReadonlyMap<string, string>> {
+  const users = new Map<string, string>();
+  for (const { name, model } of await store.galleries()) {
+    users.set(model, name);
+    const [newest, ...older] = await store.history(name);
+    let after = newest!;
+    for (const before of older) {
+      if ((await store.diff(name, before.number, after.number)).modelChanged)
+        users.set((await store.snapshot(name, before.number)).model, name);
+      after = before;
+    }
+  }
+  return users;
 }
 
 function numbers(text: string): number[] {
@@ -133,10 +196,10 @@ interface ImportFlags extends Pick<ImportOptions, "output" | "pooling" | "licens
 async function importOne(context: Context, [path]: [string], flags: ImportFlags): Promise<void> {
   const bundle =
     (await kindOf(path)) === "folder" ? await readFolder(path, flags) : await fromFile(context, path, flags);
-  const { importedPath, modelHash, writeBundle, zooRow } = await import("../../models/index.ts");
+  const { importedPath, isBuiltIn, modelHash, writeBundle, zooRow } = await import("../../models/index.ts");
   const { name } = bundle.manifest;
   const target = importedPath(name, await sources());
-  if (target === null || name === "scattering" || zooRow(name))
+  if (target === null || isBuiltIn(name) || zooRow(name))
     throw new ProtolineError("INVALID_ARGUMENT", {
       expected: "a name of lower-case letters, digits and dashes that is no model's of models list",
       got: quote(name),
@@ -180,9 +243,10 @@ async function fromFile({ threads, provider }: Context, path: string, flags: Imp
   });
 }
 
-async function info({ json, print }: Context, model: string): Promise<void> {
+async function info(context: Context, model: string): Promise<void> {
+  const { json, print } = context;
   const { modelInfo } = await import("../../models/index.ts");
-  const found = await modelInfo(model, await sources());
+  const found = await modelInfo(model, await sources(context));
   if (json) return print(JSON.stringify(found));
   const { manifest, modelHash, place, path, summary } = found;
   const { preprocess, provenance } = manifest;
@@ -209,6 +273,14 @@ async function info({ json, print }: Context, model: string): Promise<void> {
     ["licence", provenance.license],
     ["trained on", provenance.trainedOn],
     ["origin", provenance.origin],
+    ...(manifest.learned
+      ? ([
+          [
+            "learned",
+            `from ${manifest.learned.from.name} on gallery ${quote(manifest.learned.gallery)}, revision ${manifest.learned.revision}, ${manifest.learned.steps} steps, seed ${manifest.learned.seed}`,
+          ],
+        ] as [string, string][])
+      : []),
     ...(summary
       ? ([
           ["weights", `${(summary.parameters / 1e6).toFixed(2)} million`],

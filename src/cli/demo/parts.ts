@@ -9,6 +9,9 @@ import type { Rng } from "../../core/index.ts";
 export const partKinds = ["washer", "gear", "bracket", "motor housing", "bolt"] as const;
 export type PartKind = (typeof partKinds)[number];
 
+/** What can be wrong with a part: a piece broken out of its rim, or a crack from the rim inward. */
+export type Defect = "chipped" | "cracked";
+
 /** Pixels of a frame; the drawing has 320 units a side. */
 const side = 256;
 const units = 320;
@@ -99,8 +102,40 @@ const drawings: Readonly<Record<PartKind, Drawing>> = {
   },
 };
 
-function svg(kind: PartKind, rng: Rng): string {
+/** Where a part ends, about: units from its middle. */
+const rim = 88;
+
+/** `cut` is taken out of the part, `drawn` lies on it. */
+function flaw(defect: Defect | undefined, rng: Rng): { readonly cut: string; readonly drawn: string } {
+  const turn = rng.next();
+  if (defect === "chipped") {
+    const radius = 30 + 10 * rng.next();
+    const edge = around(11).map((at): [number, number] => [radius * (0.75 + 0.4 * rng.next()), at]);
+    const [x, y] = [rim * Math.cos(2 * Math.PI * turn), rim * Math.sin(2 * Math.PI * turn)];
+    return { cut: `<path transform="translate(${x} ${y})" d="${polygon(edge)}"/>`, drawn: "" };
+  }
+  if (defect === "cracked") {
+    const points = around(9).map((at): [number, number] => [
+      (rim + 12) * (1 - 0.75 * at),
+      turn + 0.035 * (rng.next() - 0.5),
+    ]);
+    return {
+      cut: "",
+      drawn: `<path d="${polygon(points).replace(/Z$/, "")}" stroke="rgb(24,20,18)" stroke-width="${5 + 2 * rng.next()}"/>`,
+    };
+  }
+  return { cut: "", drawn: "" };
+}
+
+function svg(kind: PartKind, rng: Rng, defect: Defect | undefined): string {
   const between = (low: number, high: number): number => low + (high - low) * rng.next();
+  // Of a stream of its own: the same seed gives the same frame, with the flaw and without.
+  const { cut, drawn } = flaw(defect, rng.fork(1));
+  const everywhere = `x="-${units}" y="-${units}" width="${2 * units}" height="${2 * units}"`;
+  const masked = cut && ' mask="url(#rest)"';
+  const mask =
+    cut &&
+    `<mask id="rest" maskUnits="userSpaceOnUse" ${everywhere}><rect ${everywhere} fill="white"/>${cut}</mask>`;
   const { outline, lines, material } = drawings[kind];
   const turn = between(0, 360);
   const light = between(0, 360);
@@ -125,17 +160,17 @@ function svg(kind: PartKind, rng: Rng): string {
 <defs><linearGradient id="metal" gradientTransform="rotate(${light - turn} .5 .5)">
 <stop offset="0" stop-color="${shade(0.72)}"/><stop offset=".45" stop-color="${shade(1)}"/><stop offset=".6" stop-color="${shade(1.22)}"/><stop offset="1" stop-color="${shade(0.86)}"/></linearGradient>
 <radialGradient id="lamp" cx="${between(0.2, 0.8)}" cy="${between(0.2, 0.8)}" r=".8"><stop offset="0" stop-color="white" stop-opacity="${between(0.04, 0.2)}"/><stop offset="1" stop-color="black" stop-opacity="${between(0.05, 0.25)}"/></radialGradient>
-<filter id="soft"><feGaussianBlur stdDeviation="5"/></filter><clipPath id="part"><path d="${outline}" clip-rule="evenodd"/></clipPath></defs>
+${mask}<filter id="soft"><feGaussianBlur stdDeviation="5"/></filter><clipPath id="part"><path d="${outline}" clip-rule="evenodd"/></clipPath></defs>
 <rect width="${units}" height="${units}" fill="rgb(${belt},${belt + 6},${belt + 4})"/><path d="${ribs}" stroke="black" opacity=".16" stroke-width="3"/>
-<g transform="translate(${dx} ${dy})"><path transform="${place}" d="${outline}" fill-rule="evenodd" opacity=".55" filter="url(#soft)"/></g>
-<g transform="${place}"><path d="${outline}" fill="url(#metal)" fill-rule="evenodd" stroke="${shade(0.5)}" stroke-width="2"/>
-<g clip-path="url(#part)" fill="none"><path d="${lines}" stroke="${shade(0.6)}" stroke-width="3"/><path d="${scratches}" stroke="white" opacity=".45"/>${dirt}</g></g>
+<g transform="translate(${dx} ${dy})"><g transform="${place}"${masked}><path d="${outline}" fill-rule="evenodd" opacity=".55" filter="url(#soft)"/></g></g>
+<g transform="${place}"><g${masked}><path d="${outline}" fill="url(#metal)" fill-rule="evenodd" stroke="${shade(0.5)}" stroke-width="2"/>
+<g clip-path="url(#part)" fill="none"><path d="${lines}" stroke="${shade(0.6)}" stroke-width="3"/><path d="${scratches}" stroke="white" opacity=".45"/>${dirt}${drawn}</g></g></g>
 <rect width="${units}" height="${units}" fill="url(#lamp)"/></svg>`;
 }
 
-/** One frame of a part, 256 × 256 pixels, as the bytes of a JPEG. */
-export async function drawPart(kind: PartKind, rng: Rng): Promise<Uint8Array> {
-  const { data } = await sharp(Buffer.from(svg(kind, rng)))
+/** One frame of a part, flawless unless a defect is named, 256 × 256 pixels, as the bytes of a JPEG. */
+export async function drawPart(kind: PartKind, rng: Rng, defect?: Defect): Promise<Uint8Array> {
+  const { data } = await sharp(Buffer.from(svg(kind, rng, defect)))
     .removeAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true });
