@@ -66,7 +66,7 @@ describe.skipIf(!chromiumPath)("in Chromium", () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "protoline-browser-"));
-    [site, encoder] = await Promise.all([openSite(), openEncoder("scattering")]);
+    [site, encoder] = await Promise.all([openSite(), openEncoder("compact")]);
     for (const [i, kind] of [...kinds, stranger].entries()) {
       if (kind !== stranger) parts.set(kind, await draw(kind, shots, i));
       frames.set(kind, await draw(kind, 4, 100 + i));
@@ -176,7 +176,9 @@ describe.skipIf(!chromiumPath)("in Chromium", () => {
       console.log(
         `browser: embeddings against Node's, ‖a − b‖ / ‖b‖: ${off.map(([name, value]) => `${name} ${value.toExponential(1)}`).join(", ")}`,
       );
-      for (const [name, value] of off) expect(value, name).toBeLessThan(1e-3);
+      // Another colour space goes through another library there, which rounds differently in many pixels.
+      for (const [name, value] of off)
+        expect(value, name).toBeLessThan(name.includes("Display P3") ? 3e-3 : 1e-3);
       await recognizer.close();
     });
 

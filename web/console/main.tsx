@@ -1,0 +1,5 @@
+import { createRoot } from "react-dom/client";
+import { Session } from "./session.tsx";
+import "./style.css";
+
+createRoot(document.getElementById("console")!).render(<Session />);
