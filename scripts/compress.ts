@@ -20,7 +20,9 @@ import {
   timeSideBySide,
 } from "../src/compress/index.ts";
 import { decodePicture, listClasses, openZip, type Preprocess, toInput } from "../src/data/index.ts";
+import { removeDead, widenWeights } from "../src/graph/index.ts";
 import { type Bundle, encoderOf, findBundle, readBundle, writeBundle } from "../src/models/index.ts";
+import { readModel } from "../src/onnx/index.ts";
 import { embedDataset, evaluate } from "../src/train/index.ts";
 import { percent, publish } from "./results.ts";
 
@@ -30,6 +32,8 @@ const { values } = parseArgs({
     model: { type: "string", default: "mobilenet-v2,mobilenet-v1" },
     episodes: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
+    /** Of the files in docs/results. */
+    name: { type: "string", default: "compress" },
     /** Of each X-SDD class the first so many; 0: all. */
     each: { type: "string", default: "0" },
     calibrate: { type: "string", default: "64" },
@@ -84,7 +88,8 @@ async function measure(model: string): Promise<readonly Row[]> {
     cache: join(cache, "models"),
     mirror: process.env.PROTOLINE_MIRROR ?? join(shared, "models"),
   });
-  const float: Bundle = { manifest: found.manifest, model: found.model };
+  // What is kept in half precision is compared with as it is computed.
+  const float = rebundle(found, removeDead(widenWeights(readModel(found.model).graph)), "fp32", "in float32");
   const calibration = await corpus(float.manifest.preprocess, Number(values.calibrate));
   const tuning = (): Promise<Inputs> => corpus(float.manifest.preprocess, Number(values.tune));
   const int8 = async (options: Parameters<typeof quantizeBundle>[2]): Promise<Bundle> =>
@@ -182,7 +187,8 @@ for (const model of values.model.split(",")) all.set(model, await measure(model)
 const signed = (points: number): string => `${points > 0 ? "+" : ""}${points.toFixed(1)}`;
 const pictures = some.reduce((sum, { images }) => sum + images.length, 0);
 await publish({
-  name: "compress",
+  name: values.name,
+  script: "compress",
   title: "Compression: size, time and accuracy before and after",
   about: [
     `X-SDD, ${pictures} pictures${each > 0 ? ` (the first ${each} of each class)` : ""}, 5-way, 15 queries a class, ${episodes} episodes that are the same for every row, the model's own decision without views; accuracy in percent, ± 1.96·s/√n. Calibrated on ${values.calibrate} pictures and pruned and fine-tuned on ${values.tune} of ${corpora.join(", ")}: none of the test.`,

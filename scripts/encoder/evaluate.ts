@@ -7,17 +7,13 @@ import { writeBundle } from "../../src/models/index.ts";
 import {
   type EvaluationRow,
   evaluate,
-  exportBundle,
   formatHead,
   formatTransform,
   parseHead,
-  parseTrainConfig,
   parseTransform,
-  readCheckpoint,
-  shipped,
-  type TrainConfig,
 } from "../../src/train/index.ts";
 import { type DatasetName, load } from "../datasets.ts";
+import { runBundle } from "./run-bundle.ts";
 
 /**
  * Measures the default encoder, or one on its way, on what it was never trained on: `tsx scripts/encoder/evaluate.ts
@@ -43,18 +39,11 @@ async function subject(): Promise<{
   readonly step?: number;
   readonly views?: number;
 }> {
-  const found = await readCheckpoint<{ step: number; config: TrainConfig }>(join(source, "last.ckpt"));
-  if (!found) return { path: source };
-  const config = parseTrainConfig(found.note.config);
-  const bundle = exportBundle({
-    config,
-    weights: shipped(config, found.states),
-    pixels: { interpolation: "bilinear", invert: false },
-    provenance: { origin: `step ${found.note.step}`, license: "Apache-2.0", trainedOn: "see the model card" },
-  });
+  const run = await runBundle(source);
+  if (!run) return { path: source };
   const path = join(scratch, "bundle");
-  await writeBundle(bundle, path);
-  return { path, step: found.note.step, views: found.note.step * config.batch! };
+  await writeBundle(run.bundle, path);
+  return { path, step: run.step, views: run.views };
 }
 
 const decision = (
