@@ -9,7 +9,7 @@ import { findBundle, writeBundle } from "../src/models/index.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The encoder of the page: what a fresh machine has. */
-const model = "scattering";
+const model = "compact";
 
 /**
  * Builds the page that enrolls and recognizes in a browser alone: static files for any web server, in

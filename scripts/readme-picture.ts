@@ -26,7 +26,7 @@ const rng = createRng(1);
 let drawn = 0;
 const draw = (kind: PartKind): Promise<Uint8Array> => drawPart(kind, rng.fork(drawn++));
 
-const recognizer = await Recognizer.open({ model: "scattering" });
+const recognizer = await Recognizer.open({ model: "compact" });
 for (const kind of shown)
   await recognizer.enroll(kind, await Promise.all(Array.from({ length: 10 }, () => draw(kind))));
 

@@ -6,8 +6,12 @@ import { parseArgs } from "node:util";
 
 /** A table of results: printed, and kept in docs/results as Markdown and as JSON with how it was made. */
 export interface Results {
-  /** Name of the files, and of the script. */
+  /** Name of the files. */
   readonly name: string;
+  /** Name of the script. Default `name`. */
+  readonly script?: string;
+  /** Where it lies. Default `scripts`. */
+  readonly folder?: "scripts" | "bench";
   readonly title: string;
   /** Paragraphs before the tables. */
   readonly about: readonly string[];
@@ -23,8 +27,17 @@ export interface Results {
 
 const folder = new URL("../docs/results/", import.meta.url);
 
-export async function publish({ name, title, about, tables, seed, data }: Results): Promise<void> {
-  const made = await howMade(name);
+export async function publish({
+  name,
+  script = name,
+  folder: home = "scripts",
+  title,
+  about,
+  tables,
+  seed,
+  data,
+}: Results): Promise<void> {
+  const made = await howMade(`${home}/${script}.ts`);
   const parts = [`# ${title}`, ...about];
   for (const { title: heading, columns, rows, notes = [] } of tables) {
     if (heading !== undefined) parts.push(`## ${heading}`);
@@ -43,7 +56,7 @@ export async function publish({ name, title, about, tables, seed, data }: Result
   console.log(text);
 }
 
-async function howMade(name: string) {
+async function howMade(path: string) {
   const read = async (path: string): Promise<{ version: string }> =>
     JSON.parse(await readFile(fileURLToPath(new URL(`../${path}`, import.meta.url)), "utf8"));
   const [own, runtime, sharp] = await Promise.all(
@@ -54,7 +67,7 @@ async function howMade(name: string) {
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
   const options = process.argv.slice(2).join(" ");
   return {
-    command: `npx tsx scripts/${name}.ts${options === "" ? "" : ` ${options}`}`,
+    command: `npx tsx ${path}${options === "" ? "" : ` ${options}`}`,
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} cores of ${(cpus()[0]?.model ?? "an unnamed processor").trim()}`,
     versions: `protoline ${own!.version} at ${commit}, Node ${process.versions.node}, onnxruntime-node ${runtime!.version}, sharp ${sharp!.version}`,

@@ -1,0 +1,214 @@
+/**
+ * Frames while everything changes: `npx tsx bench/swap.ts`. A server in a process of its own answers a line at a steady rate, first
+ * undisturbed, then while classes are enrolled, revisions are published and candidates of two models are promoted in turn, then
+ * undisturbed again. Writes docs/results/bench-swap.md. It asserts nothing.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { loadavg, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import sharp from "sharp";
+import { publish } from "../scripts/results.ts";
+import { drawPart, partKinds } from "../src/cli/demo/parts.ts";
+import { createRng, joinBytes, sha256 } from "../src/core/index.ts";
+import { findBundle, writeBundle } from "../src/models/index.ts";
+import { buildServer, listen } from "../src/server/index.ts";
+import { openPool } from "../src/serving/index.ts";
+import { openStore } from "../src/store/index.ts";
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "30" },
+    rate: { type: "string", default: "10" },
+    /** Classes that are enrolled, a picture each; every tenth publishes a revision. */
+    classes: { type: "string", default: "200" },
+    /** Of them a second, at most. */
+    pace: { type: "string", default: "5" },
+    /** The server itself, over this store; started by the bench. */
+    serve: { type: "string" },
+  },
+});
+/** The second is the first under another name and hash, so that a frame costs the same by either. */
+const models = ["compact", "compact-next"] as const;
+const nextIn = (folder: string): string => join(folder, "next.onnx");
+if (values.serve !== undefined) {
+  const store = await openStore(values.serve);
+  const beside = dirname(values.serve.replace("sqlite:", ""));
+  const [first, second] = models;
+  const encoder = await openPool(first, { workers: 1 });
+  const app = buildServer({
+    ...{ store, encoder, version: "bench", limits: { requestsPerMinute: 1e9 } },
+    models: new Map([[second, () => openPool(nextIn(beside), { workers: 1 })]]),
+  });
+  console.log(await listen(app, { port: 0 }));
+  await new Promise((resolve) => process.once("SIGTERM", resolve));
+  await app.close();
+  await encoder.close();
+  await store.close();
+  process.exit(0);
+}
+const [seconds, rate] = [Number(values.seconds), Number(values.rate)];
+const [classes, pace] = [Number(values.classes), Number(values.pace)];
+const seed = 1;
+const rng = createRng(seed);
+const folder = await mkdtemp(join(tmpdir(), "protoline-bench-swap-"));
+const { manifest, model: graph } = await findBundle(models[0]);
+// A comment behind it (ModelProto.doc_string), so that it has a hash of its own.
+const model = joinBytes([graph, Uint8Array.of(6 * 8 + 2, 4), new TextEncoder().encode("next")]);
+const itself = { sha256: sha256(model), bytes: model.length };
+await writeBundle({ model, manifest: { ...manifest, name: models[1], model: itself } }, nextIn(folder));
+const child = spawn(
+  process.execPath,
+  ["--import", "tsx", fileURLToPath(import.meta.url), "--serve", `sqlite:${join(folder, "bench.db")}`],
+  { stdio: ["ignore", "pipe", "inherit"] },
+);
+process.once("exit", () => child.kill());
+const address = await new Promise<string>((resolve) =>
+  child.stdout.once("data", (text: Buffer) => resolve(text.toString().trim())),
+);
+const gallery = `${address}/v1/galleries/line-1`;
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+async function send(path: string, method: string, body?: object): Promise<Record<string, unknown>> {
+  const reply = await fetch(`${path}`, {
+    method,
+    ...(body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  });
+  const text = await reply.text();
+  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${text}`);
+  return text === "" ? {} : JSON.parse(text);
+}
+const image = (bytes: Uint8Array) => ({
+  method: "POST",
+  headers: { "content-type": "image/jpeg" },
+  body: new Uint8Array(bytes),
+});
+const enroll = async (label: string, bytes: Uint8Array): Promise<void> => {
+  const reply = await fetch(`${gallery}/classes/${encodeURIComponent(label)}/samples`, image(bytes));
+  if (!reply.ok) throw new Error(`enroll ${label}: ${reply.status} ${await reply.text()}`);
+};
+
+await send(`${address}/v1/galleries`, "POST", { name: "line-1", refresh: { kind: "after", samples: 10 } });
+for (const [k, kind] of partKinds.entries())
+  for (let i = 0; i < 10; i++) await enroll(kind, await drawPart(kind, rng.fork(100 * k + i)));
+const frames = await Promise.all(partKinds.map((kind, k) => drawPart(kind, rng.fork(100 * k + 50))));
+
+interface Seen {
+  readonly what: string;
+  readonly ms: number[];
+  failed: number;
+  readonly models: Set<string>;
+}
+/** Frames at a steady rate, whatever becomes of those before them; each counts from when it was due. */
+async function line(what: string, until: () => boolean): Promise<Seen> {
+  const seen: Seen = { what, ms: [], failed: 0, models: new Set() };
+  const sent: Promise<void>[] = [];
+  const start = performance.now();
+  for (let i = 0; !until(); i++) {
+    const due = start + (1000 * i) / rate;
+    await sleep(due - performance.now());
+    sent.push(
+      fetch(`${gallery}/recognize`, image(frames[i % frames.length]!))
+        .then(async (reply) => {
+          const answer = (await reply.json()) as { model: string };
+          if (reply.ok) seen.models.add(answer.model);
+          else seen.failed++;
+          seen.ms.push(performance.now() - due);
+        })
+        .catch(() => void seen.failed++),
+    );
+  }
+  await Promise.all(sent);
+  seen.ms.sort((a, b) => a - b);
+  return seen;
+}
+const forSeconds = () => {
+  const end = performance.now() + 1000 * seconds;
+  return () => performance.now() > end;
+};
+/** Makes a candidate, waits until it has been shadowed for a while, and promotes it. */
+async function promote(asked: object): Promise<void> {
+  await send(`${gallery}/candidate`, "POST", asked);
+  for (;;) {
+    const { phase, error } = await send(`${gallery}/candidate`, "GET");
+    if (phase === "failed") throw new Error(JSON.stringify(error));
+    if (phase === "shadow") break;
+    await sleep(200);
+  }
+  await sleep(2000);
+  await send(`${gallery}/candidate/promote`, "POST");
+}
+async function change(): Promise<void> {
+  const enrolling = (async () => {
+    const start = performance.now();
+    for (let i = 0; i < classes; i++) {
+      await sleep(start + (1000 * i) / pace - performance.now());
+      const background = { r: (37 * i) % 256, g: (91 * i) % 256, b: (151 * i) % 256 };
+      await enroll(
+        `class ${i}`,
+        await sharp({ create: { width: 128, height: 128, channels: 3, background } })
+          .jpeg()
+          .toBuffer(),
+      );
+    }
+  })();
+  for (const model of [models[1], models[0]]) await promote({ model, tune: false });
+  await enrolling;
+}
+
+await line("warm up", forSeconds());
+const before = await line("undisturbed, before", forSeconds());
+const headOf = async (): Promise<number> => ((await send(gallery, "GET")).head as { number: number }).number;
+const first = await headOf();
+let done = false;
+const changing = change().finally(() => {
+  done = true;
+});
+const during = await line("while all of it changes", () => done);
+await changing;
+const revisions = (await headOf()) - first;
+const after = await line("undisturbed, after", forSeconds());
+child.kill("SIGTERM");
+await new Promise((resolve) => child.once("exit", resolve));
+await rm(folder, { recursive: true });
+
+const quantile = (sorted: readonly number[], q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+const ms = (value: number): string => value.toFixed(1);
+const quiet = [...before.ms, ...after.ms].sort((a, b) => a - b);
+const ratio = quantile(during.ms, 0.99) / quantile(quiet, 0.99);
+await publish({
+  name: "bench-swap",
+  script: "swap",
+  folder: "bench",
+  seed,
+  title: "Frames while classes, revisions and models change",
+  about: [
+    `A line sends ${rate} frames a second (JPEG, drawn parts) to one server with one worker for the frames of each model; each frame is timed from when it was due. Meanwhile ${classes} classes are enrolled, at most ${pace} a second, ${revisions} revisions are published, and candidates of a second model and then of the first again are made (all kept pictures embedded), shadowed for 2 s and promoted; the second is \`compact\` under another name, so that a frame costs the same by either. Load of the machine over the last minute at the end, this bench included: ${loadavg()[0]!.toFixed(1)}.`,
+  ],
+  tables: [
+    {
+      columns: ["", "frames", "failed", "p50 ms", "p95 ms", "p99 ms", "longest ms", "answered by"],
+      rows: [before, during, after].map((it) => [
+        it.what,
+        String(it.ms.length),
+        String(it.failed),
+        ...[0.5, 0.95, 0.99, 1].map((q) => ms(quantile(it.ms, q))),
+        [...it.models].sort().join(", "),
+      ]),
+      notes: [
+        `p99 while it changes is ${ratio.toFixed(2)} × that of the undisturbed frames; the goal is 1.2.`,
+      ],
+    },
+  ],
+  data: {
+    ratio,
+    revisions,
+    load: loadavg(),
+    phases: [before, during, after].map(({ what, ms: all, failed }) => ({
+      ...{ what, frames: all.length, failed },
+      p99: quantile(all, 0.99),
+    })),
+  },
+});
