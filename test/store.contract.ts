@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ErrorCode } from "../src/core/index.ts";
 import type { DecisionSpec } from "../src/fewshot/types.ts";
 import type { Backend } from "../src/store/backend.ts";
@@ -415,6 +415,25 @@ export function storeContract(name: string, open: () => Promise<GalleryStore>): 
       await store.addSamples("line", [sample("A", "2")], by);
       await expect.poll(() => others.length).toBeGreaterThan(before);
       expect([...heard]).toEqual([]);
+    });
+
+    it("keeps a change whole on a machine so slow that each part of it gives way to other work", async () => {
+      // A clock that goes on by 10 ms with every look at it: whatever paces itself pauses each time.
+      let clock = performance.now();
+      const slow = vi.spyOn(performance, "now").mockImplementation(() => {
+        clock += 10;
+        return clock;
+      });
+      try {
+        await store.addSamples("line", [sample("A", "1"), sample("B", "2"), sample("C", "3")], by);
+        const { samples } = await store.snapshot("line");
+        const embeddings = new Map(samples.map((one) => [one.id, one.embeddings]));
+        const again = { model: "net 2", modelHash: "m2", dim, embeddings };
+        expect((await store.replaceEmbeddings("line", again, by)).number).toBe(2);
+        expect(await labels()).toEqual(["A:1", "B:2", "C:3"]);
+      } finally {
+        slow.mockRestore();
+      }
     });
 
     it("keeps API keys", async () => {

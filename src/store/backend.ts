@@ -12,6 +12,8 @@ import type {
  * What a driver has to bring: transactions over a few plain tables. All rules (duplicates, conflicts, hashes,
  * statistics, refresh policies) live above it in createStore, so that drivers cannot differ in them.
  *
+ * Nothing but its tables is awaited in a transaction's work: IndexedDB would end the transaction.
+ *
  * Galleries are addressed by the number that insertGallery gave them, samples by their number `seq` in the gallery:
  * 1, 2, … in the order of enrollment, never used twice.
  */

@@ -1,4 +1,4 @@
-import { createPace, ProtolineError, quote } from "../core/index.ts";
+import { ProtolineError, quote } from "../core/index.ts";
 import type { DecisionSpec } from "../fewshot/types.ts";
 import type { ClassRow, EmbeddingSet, GalleryRow, Member, RevisionRow, Tables } from "./backend.ts";
 import { classHash, revisionHash } from "./hash.ts";
@@ -70,9 +70,7 @@ export async function commit(
   const shrunk = new Set(all ? touched : closed.map(({ label }) => label));
   const fresh = new Set(opened.map(({ seq }) => seq));
 
-  const pace = createPace();
   for (const label of touched) {
-    await pace();
     const members = await tables.classMembers(gallery.id, label);
     if (members.length === 0) {
       await tables.deleteClass(gallery.id, label);

@@ -1,4 +1,4 @@
-import { createPace, ProtolineError, quote } from "../core/index.ts";
+import { ProtolineError, quote } from "../core/index.ts";
 import type { Backend, Member, SampleRow, Tables } from "./backend.ts";
 import {
   checkApiKey,
@@ -226,17 +226,12 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
             missing.length > 0 ? `none for ${list(missing)}` : `${embeddings.size}`,
             "Take a new snapshot and embed its samples again.",
           );
-        // All of a gallery at once: frames are answered meanwhile.
-        const pace = createPace();
-        for (const id of ids) {
-          checkEmbeddings(embeddings.get(id)!, dim, `sample ${id}`);
-          await pace();
-        }
         const set = { number: at.gallery.sets + 1, model: tidy(model), modelHash, dim };
         await tables.insertEmbeddingSet(at.gallery.id, set);
         for (const [i, { seq }] of members.entries()) {
-          await tables.insertEmbeddings(at.gallery.id, set.number, seq, embeddings.get(ids[i]!)!);
-          await pace();
+          const views = embeddings.get(ids[i]!)!;
+          checkEmbeddings(views, dim, `sample ${ids[i]}`);
+          await tables.insertEmbeddings(at.gallery.id, set.number, seq, views);
         }
         const gallery = { ...at.gallery, sets: set.number };
         const reason = by.reason ?? `embed again with ${set.model}`;

@@ -227,12 +227,12 @@ describe("the texts", () => {
       typeof value === "string"
         ? [[path, value]]
         : typeof value === "function"
-          ? [[path, String((value as (...args: unknown[]) => string)(2, 2, 2))]]
+          ? [[path, String((value as (...args: unknown[]) => string)("2", "2", "2"))]]
           : Object.entries(value as object).flatMap(([key, inner]) => flat(inner, `${path}.${key}`));
     const zh = new Map(flat(wordsOf.zh));
     for (const [path, text] of flat(wordsOf.en)) {
       expect(text, path).not.toBe("");
-      expect(zh.get(path), path).toMatch(/[\u4e00-\u9fff]|^[\d\s/，]*$/);
+      expect(zh.get(path), path).toMatch(/[\u4e00-\u9fff]|^[\d\s/，（）]*$/);
     }
   });
 });

@@ -1,3 +1,4 @@
+import { createPace } from "../../core/index.ts";
 import {
   type Backend,
   type ClassRow,
@@ -41,6 +42,8 @@ export function openMemory(): Backend {
   const stored = new Map<number, Stored>();
   const keys = new Map<string, ApiKeyRecord>();
   const queue = createQueue();
+  /** Frames are answered on this thread meanwhile: awaited in what is called for a whole gallery. */
+  const pace = createPace();
   let lastId = 0;
   /** What undoes the writes of the transaction that runs, oldest first. */
   let undo: (() => void)[] = [];
@@ -99,12 +102,14 @@ export function openMemory(): Backend {
       put(of(gallery).samples, row.seq, row);
       put(of(gallery).pending, row.seq, label);
     },
-    insertEmbeddings: (gallery, set, seq, views) =>
+    async insertEmbeddings(gallery, set, seq, views) {
+      await pace();
       put(
         of(gallery).embeddings,
         `${set} ${seq}`,
         views.map((view) => view.slice()),
-      ),
+      );
+    },
     firstViews: (gallery, set, seqs) => seqs.map((seq) => of(gallery).embeddings.get(`${set} ${seq}`)![0]!),
     image(gallery, contentHash) {
       const image = of(gallery).images.get(contentHash);
@@ -161,7 +166,8 @@ export function openMemory(): Backend {
           rows.push({ seq, label, contentHash: samples.get(seq)!.contentHash });
       return bySeq(rows);
     },
-    classMembers(gallery, label) {
+    async classMembers(gallery, label) {
+      await pace();
       const { samples, current } = of(gallery);
       const rows: Member[] = [];
       for (const { seq, label: its } of current.values())

@@ -69,6 +69,8 @@ const sampleColumns = "s.seq, s.content_hash, s.origin, s.time, s.who";
  * `INDEXED BY` stands where the planner, which has no statistics here, would read the whole gallery instead.
  */
 function createTables(db: Connection, path: string): Tables {
+  // SQLite works on this thread, and frames are answered meanwhile: awaited in what is called for a whole gallery.
+  const pace = createPace();
   const damaged = (what: string): Error =>
     broken(path, `whole ${what}`, "Bring the file back from a backup.", "a row that is damaged");
   function must(row: Column[] | undefined, what: string): Column[] {
@@ -177,7 +179,8 @@ function createTables(db: Connection, path: string): Tables {
         "INSERT INTO sample (gallery, seq, content_hash, origin, time, who, pending) VALUES (?, ?, ?, ?, ?, ?, ?)";
       db.run(sql, gallery, seq, contentHash, origin, time, who, label);
     },
-    insertEmbeddings(gallery, set, seq, vectors) {
+    async insertEmbeddings(gallery, set, seq, vectors) {
+      await pace();
       const dim = vectors[0]!.length;
       const all = new Float32Array(vectors.length * dim);
       vectors.forEach((vector, i) => {
@@ -259,18 +262,19 @@ function createTables(db: Connection, path: string): Tables {
           revision,
         )
         .map(toMember),
-    classMembers: (gallery, label) =>
-      db
+    async classMembers(gallery, label) {
+      await pace();
+      return db
         .all(
           `SELECT m.seq, m.label, s.content_hash FROM membership m INDEXED BY membership_head JOIN sample s USING (gallery, seq)
           WHERE m.gallery = ? AND m.label = ? AND m.until IS NULL ORDER BY m.seq`,
           gallery,
           label,
         )
-        .map(toMember),
+        .map(toMember);
+    },
     async samples(gallery, revision, set) {
       const dim = dimOf(gallery, set);
-      const pace = createPace();
       const found: FullSample[] = [];
       for (;;) {
         const rows = db.all(
@@ -283,7 +287,6 @@ function createTables(db: Connection, path: string): Tables {
         for (const row of rows)
           found.push({ ...toSample(row), label: String(row[5]), embeddings: views(row[6]!, dim) });
         if (rows.length < samplesAtATime) return found;
-        // SQLite reads on this thread, and frames are answered meanwhile.
         await pace();
       }
     },
