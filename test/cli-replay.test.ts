@@ -14,9 +14,10 @@ describe("protoline replay", () => {
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it("runs a folder as a line: a part that appears on the way is caught, assigned and known", async () => {
+    // A line of its own speed: enrolling goes on beside it, and must end before it does.
     const { code, out, err } = await protoline(folder, [
       ...["replay", "data", "--known", "washer,motor housing", "--shots", "8"],
-      ...["--every", "15", "--confirm", "6", "--json"],
+      ...["--every", "15", "--confirm", "6", "--rate", "8", "--json"],
     ]);
     expect({ code, err }).toMatchObject({ code: 0 });
     const summary = JSON.parse(out) as ReplaySummary & { onboarded: { label: string }[] };

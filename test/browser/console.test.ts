@@ -620,6 +620,8 @@ describe.skipIf(!chromiumPath)("the console in Chromium", () => {
     }
 
     await store.putApiKey(record);
+    // Keys are read again once a second; until then a page is let in without one.
+    await expect.poll(async () => (await fetch(`${address}/v1/me`)).status).toBe(401);
     const visit = await site.visit(address, { locale: "zh-CN" });
     const { page } = visit;
     const refused: string[] = [];
