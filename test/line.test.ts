@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { ChildProcess, spawnSync } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -12,10 +12,11 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import Database from "libsql";
 import mqtt, { type MqttClient } from "mqtt";
 import sharp from "sharp";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { ProtolineError } from "../src/core/index.ts";
 import { checkLine, type LineResult, parseLine, resendDeadLetters, runLine } from "../src/line/index.ts";
+import { createSource } from "../src/line/sources/index.ts";
 import type { Recognition } from "../src/recognizer/index.ts";
 
 const broker = "mqtt://127.0.0.1:1883";
@@ -583,6 +584,25 @@ describe("source rtsp", () => {
       code: "LINE_INVALID",
       got: expect.stringMatching(/ENOENT/),
     });
+  });
+
+  it("signals no process where none was started", async () => {
+    const kill = vi.spyOn(ChildProcess.prototype, "kill").mockReturnValue(true);
+    try {
+      const stop = new AbortController();
+      const spec = { kind: "rtsp", url: "rtsp://127.0.0.1:1/a", ffmpeg: join(folder, "none") } as const;
+      const running = createSource(spec, {}).run({
+        signal: stop.signal,
+        room: () => true,
+        accept: () => Promise.reject(new Error("there is no frame")),
+        report: () => undefined,
+      });
+      stop.abort();
+      await expect(running).rejects.toMatchObject({ code: "LINE_INVALID" });
+      expect(kill).not.toHaveBeenCalled();
+    } finally {
+      kill.mockRestore();
+    }
   });
 
   it("starts ffmpeg again when it ends, and tells no password", async () => {

@@ -90,6 +90,9 @@ export function rtspSource(
       const session = async (): Promise<boolean> => {
         const child = spawn(ffmpeg, commandOf(href, protocol, fps), { stdio: ["ignore", "pipe", "pipe"] });
         const end = (): void => {
+          // One that could not be started has no process yet, and Node would signal whichever number its memory holds: 0 is
+          // this whole group.
+          if (child.pid === undefined) return;
           child.kill("SIGTERM");
           setTimeout(() => child.kill("SIGKILL"), endMs).unref();
         };
