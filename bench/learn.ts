@@ -3,7 +3,6 @@
  * a steady rate while it trains; the process that trains is halted and let go on in turn, some seconds each, so that whatever else the
  * machine does falls on both alike. Linux alone (signals, /proc). Writes docs/results/bench-learn.md. It asserts nothing.
  */
-import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,9 +12,19 @@ import { publish } from "../scripts/results.ts";
 import { drawPart, partKinds } from "../src/cli/demo/parts.ts";
 import { createRng } from "../src/core/index.ts";
 import { modelSources } from "../src/models/index.ts";
-import { buildServer, listen } from "../src/server/index.ts";
+import { buildServer } from "../src/server/index.ts";
 import { openPool } from "../src/serving/index.ts";
 import { openStore } from "../src/store/index.ts";
+import {
+  answerUntilTerm,
+  enroll,
+  quantile,
+  type Seen,
+  send,
+  sendSteadily,
+  sleep,
+  startServer,
+} from "./steady-line.ts";
 
 const { values } = parseArgs({
   options: {
@@ -39,50 +48,20 @@ if (values.serve !== undefined) {
       open: (path) => openPool(path, { workers: 1 }),
     },
   });
-  console.log(await listen(app, { port: 0 }));
-  await new Promise((resolve) => process.once("SIGTERM", resolve));
-  await app.close();
-  await encoder.close();
-  await store.close();
-  process.exit(0);
+  await answerUntilTerm(app, encoder, store);
 }
 const [rate, rounds, seconds] = [Number(values.rate), Number(values.rounds), Number(values.seconds)];
 const seed = 1;
 const rng = createRng(seed);
 const folder = await mkdtemp(join(tmpdir(), "protoline-bench-learn-"));
-const server = spawn(
-  process.execPath,
-  [
-    ...["--import", "tsx", fileURLToPath(import.meta.url)],
-    ...["--model", values.model, "--serve", join(folder, "learned")],
-  ],
-  { stdio: ["ignore", "pipe", "inherit"] },
-);
-process.once("exit", () => server.kill());
-const address = await new Promise<string>((resolve) =>
-  server.stdout.once("data", (text: Buffer) => resolve(text.toString().trim())),
-);
-const gallery = `${address}/v1/galleries/line-1`;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
-async function send(path: string, method: string, body?: object): Promise<Record<string, unknown>> {
-  const reply = await fetch(path, {
-    method,
-    ...(body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const text = await reply.text();
-  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${text}`);
-  return text === "" ? {} : JSON.parse(text);
-}
-const image = (bytes: Uint8Array) => ({
-  method: "POST",
-  headers: { "content-type": "image/jpeg" },
-  body: new Uint8Array(bytes),
-});
+const server = await startServer(fileURLToPath(import.meta.url), [
+  ...["--model", values.model, "--serve", join(folder, "learned")],
+]);
+const gallery = `${server.address}/v1/galleries/line-1`;
 
-await send(`${address}/v1/galleries`, "POST", { name: "line-1" });
+await send(`${server.address}/v1/galleries`, "POST", { name: "line-1" });
 for (const [k, kind] of partKinds.entries())
-  for (let i = 0; i < 10; i++)
-    await fetch(`${gallery}/classes/${kind}/samples`, image(await drawPart(kind, rng.fork(100 * k + i))));
+  for (let i = 0; i < 10; i++) await enroll(gallery, kind, await drawPart(kind, rng.fork(100 * k + i)));
 const frames = await Promise.all(partKinds.map((kind, k) => drawPart(kind, rng.fork(100 * k + 50))));
 
 await send(`${gallery}/candidate`, "POST", { encoder: { steps: 10_000 } });
@@ -100,32 +79,13 @@ const trainer = Number(children[commands.findIndex((command) => command.includes
 
 /** The first of each half is left out: what was under way when it began. */
 const settleMs = 500;
-interface Half {
+interface Half extends Seen {
   readonly trains: boolean;
-  readonly ms: number[];
-  failed: number;
 }
 async function half(trains: boolean): Promise<Half> {
   process.kill(trainer, trains ? "SIGCONT" : "SIGSTOP");
-  const seen: Half = { trains, ms: [], failed: 0 };
-  const sent: Promise<void>[] = [];
-  const start = performance.now();
-  for (let i = 0; i < seconds * rate; i++) {
-    // Each counts from when it was due, whatever becomes of those before it.
-    const due = start + (1000 * i) / rate;
-    await sleep(due - performance.now());
-    sent.push(
-      fetch(`${gallery}/recognize`, image(frames[i % frames.length]!))
-        .then(async (reply) => {
-          await reply.arrayBuffer();
-          if (!reply.ok) seen.failed++;
-          if (due - start >= settleMs) seen.ms.push(performance.now() - due);
-        })
-        .catch(() => void seen.failed++),
-    );
-  }
-  await Promise.all(sent);
-  return seen;
+  const more = (i: number): boolean => i < seconds * rate;
+  return { trains, ...(await sendSteadily(gallery, frames, { rate, more, settleMs })) };
 }
 
 await half(false);
@@ -145,12 +105,9 @@ for (let round = 0; round < rounds; round++)
 process.kill(trainer, "SIGCONT");
 const nice = (await readFile(`/proc/${trainer}/stat`, "utf8")).split(") ")[1]!.split(" ")[16]!;
 await send(`${gallery}/candidate`, "DELETE");
-server.kill("SIGTERM");
-await new Promise((resolve) => server.once("exit", resolve));
+await server.stop();
 await rm(folder, { recursive: true });
 
-const quantile = (list: readonly number[], q: number): number =>
-  [...list].sort((a, b) => a - b)[Math.max(0, Math.ceil(q * list.length) - 1)] ?? Number.NaN;
 const pooled = (of: readonly Half[], trains: boolean): number[] =>
   of.filter((one) => one.trains === trains).flatMap(({ ms }) => ms);
 const ratioOf = (of: readonly Half[], q: number): number =>

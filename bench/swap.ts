@@ -3,7 +3,6 @@
  * undisturbed, then while classes are enrolled, revisions are published and candidates of two models are promoted in turn, then
  * undisturbed again. Writes docs/results/bench-swap.md. It asserts nothing.
  */
-import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -14,9 +13,10 @@ import { publish } from "../scripts/results.ts";
 import { drawPart, partKinds } from "../src/cli/demo/parts.ts";
 import { createRng, joinBytes, sha256 } from "../src/core/index.ts";
 import { findBundle, writeBundle } from "../src/models/index.ts";
-import { buildServer, listen } from "../src/server/index.ts";
+import { buildServer } from "../src/server/index.ts";
 import { openPool } from "../src/serving/index.ts";
 import { openStore } from "../src/store/index.ts";
+import { answerUntilTerm, enroll, quantile, send, sendSteadily, sleep, startServer } from "./steady-line.ts";
 
 const { values } = parseArgs({
   options: {
@@ -42,12 +42,7 @@ if (values.serve !== undefined) {
     ...{ store, encoder, version: "bench", limits: { requestsPerMinute: 1e9 } },
     models: new Map([[second, () => openPool(nextIn(beside), { workers: 1 })]]),
   });
-  console.log(await listen(app, { port: 0 }));
-  await new Promise((resolve) => process.once("SIGTERM", resolve));
-  await app.close();
-  await encoder.close();
-  await store.close();
-  process.exit(0);
+  await answerUntilTerm(app, encoder, store);
 }
 const [seconds, rate] = [Number(values.seconds), Number(values.rate)];
 const [classes, pace] = [Number(values.classes), Number(values.pace)];
@@ -59,70 +54,24 @@ const { manifest, model: graph } = await findBundle(models[0]);
 const model = joinBytes([graph, Uint8Array.of(6 * 8 + 2, 4), new TextEncoder().encode("next")]);
 const itself = { sha256: sha256(model), bytes: model.length };
 await writeBundle({ model, manifest: { ...manifest, name: models[1], model: itself } }, nextIn(folder));
-const child = spawn(
-  process.execPath,
-  ["--import", "tsx", fileURLToPath(import.meta.url), "--serve", `sqlite:${join(folder, "bench.db")}`],
-  { stdio: ["ignore", "pipe", "inherit"] },
-);
-process.once("exit", () => child.kill());
-const address = await new Promise<string>((resolve) =>
-  child.stdout.once("data", (text: Buffer) => resolve(text.toString().trim())),
-);
-const gallery = `${address}/v1/galleries/line-1`;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
-async function send(path: string, method: string, body?: object): Promise<Record<string, unknown>> {
-  const reply = await fetch(`${path}`, {
-    method,
-    ...(body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const text = await reply.text();
-  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${text}`);
-  return text === "" ? {} : JSON.parse(text);
-}
-const image = (bytes: Uint8Array) => ({
-  method: "POST",
-  headers: { "content-type": "image/jpeg" },
-  body: new Uint8Array(bytes),
-});
-const enroll = async (label: string, bytes: Uint8Array): Promise<void> => {
-  const reply = await fetch(`${gallery}/classes/${encodeURIComponent(label)}/samples`, image(bytes));
-  if (!reply.ok) throw new Error(`enroll ${label}: ${reply.status} ${await reply.text()}`);
-};
+const server = await startServer(fileURLToPath(import.meta.url), [
+  "--serve",
+  `sqlite:${join(folder, "bench.db")}`,
+]);
+const gallery = `${server.address}/v1/galleries/line-1`;
 
-await send(`${address}/v1/galleries`, "POST", { name: "line-1", refresh: { kind: "after", samples: 10 } });
+await send(`${server.address}/v1/galleries`, "POST", {
+  name: "line-1",
+  refresh: { kind: "after", samples: 10 },
+});
 for (const [k, kind] of partKinds.entries())
-  for (let i = 0; i < 10; i++) await enroll(kind, await drawPart(kind, rng.fork(100 * k + i)));
+  for (let i = 0; i < 10; i++) await enroll(gallery, kind, await drawPart(kind, rng.fork(100 * k + i)));
 const frames = await Promise.all(partKinds.map((kind, k) => drawPart(kind, rng.fork(100 * k + 50))));
 
-interface Seen {
-  readonly what: string;
-  readonly ms: number[];
-  failed: number;
-  readonly models: Set<string>;
-}
-/** Frames at a steady rate, whatever becomes of those before them; each counts from when it was due. */
-async function line(what: string, until: () => boolean): Promise<Seen> {
-  const seen: Seen = { what, ms: [], failed: 0, models: new Set() };
-  const sent: Promise<void>[] = [];
-  const start = performance.now();
-  for (let i = 0; !until(); i++) {
-    const due = start + (1000 * i) / rate;
-    await sleep(due - performance.now());
-    sent.push(
-      fetch(`${gallery}/recognize`, image(frames[i % frames.length]!))
-        .then(async (reply) => {
-          const answer = (await reply.json()) as { model: string };
-          if (reply.ok) seen.models.add(answer.model);
-          else seen.failed++;
-          seen.ms.push(performance.now() - due);
-        })
-        .catch(() => void seen.failed++),
-    );
-  }
-  await Promise.all(sent);
-  seen.ms.sort((a, b) => a - b);
-  return seen;
-}
+const line = async (what: string, until: () => boolean) => ({
+  what,
+  ...(await sendSteadily(gallery, frames, { rate, more: () => !until() })),
+});
 const forSeconds = () => {
   const end = performance.now() + 1000 * seconds;
   return () => performance.now() > end;
@@ -146,6 +95,7 @@ async function change(): Promise<void> {
       await sleep(start + (1000 * i) / pace - performance.now());
       const background = { r: (37 * i) % 256, g: (91 * i) % 256, b: (151 * i) % 256 };
       await enroll(
+        gallery,
         `class ${i}`,
         await sharp({ create: { width: 128, height: 128, channels: 3, background } })
           .jpeg()
@@ -169,14 +119,11 @@ const during = await line("while all of it changes", () => done);
 await changing;
 const revisions = (await headOf()) - first;
 const after = await line("undisturbed, after", forSeconds());
-child.kill("SIGTERM");
-await new Promise((resolve) => child.once("exit", resolve));
+await server.stop();
 await rm(folder, { recursive: true });
 
-const quantile = (sorted: readonly number[], q: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
 const ms = (value: number): string => value.toFixed(1);
-const quiet = [...before.ms, ...after.ms].sort((a, b) => a - b);
+const quiet = [...before.ms, ...after.ms];
 const ratio = quantile(during.ms, 0.99) / quantile(quiet, 0.99);
 await publish({
   name: "bench-swap",
