@@ -291,6 +291,8 @@ describe("a gallery that is embedded again", () => {
     for (const [i, kind] of (["washer", "bolt"] as const).entries())
       await drawInto(join(home, "parts", kind), kind, 5, i);
     await protoline(home, ["enroll", "parts", "--model", "scattering"]);
+    await drawInto(join(home, "held", "washer"), "washer", 3, 9);
+    await protoline(home, ["enroll", "held", "--model", "scattering", "--gallery", "default.holdout"]);
     const prefix = `protoline-test-${randomUUID()}`;
     const queue = ["--queue", url, "--queue-prefix", prefix];
     const worker = spawn(process.execPath, [main, "work", ...queue], { cwd: home, env: environment(home) });
@@ -300,9 +302,13 @@ describe("a gallery that is embedded again", () => {
     const ended = new Promise((resolve) => worker.once("exit", resolve));
     worker.kill("SIGTERM");
     expect(await ended).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({ revision: { samples: 10, reason: "embedded again by compact" } });
+    const reason = "embedded again by compact";
+    expect(lines(out).map((line) => JSON.parse(line))).toMatchObject([
+      { gallery: "default", revision: { samples: 10, reason } },
+      { gallery: "default.holdout", revision: { samples: 3, reason } },
+    ]);
     const { out: listed } = await protoline(home, ["gallery", "list", "--json"]);
-    expect(listed).toContain('"model":"compact"');
+    expect(listed.match(/"model":"\w+"/g)).toEqual(['"model":"compact"', '"model":"compact"']);
     const redis = new Redis(url);
     for (const key of await redis.keys(`${prefix}*`)) await redis.del(key);
     await redis.quit();

@@ -238,30 +238,37 @@ async function runReembed(context: Context, { done, queue, queuePrefix }: Reembe
       todo: "Name it: protoline gallery reembed --model NAME.",
     });
   await withStore(context, "existing", async (store) => {
-    const { head, modelHash } = await store.gallery(gallery);
+    const { heldOutName } = await import("../../recognizer/index.ts");
+    const own = await store.gallery(gallery);
+    // The held-out pictures are asked of the gallery, so they are embedded as it is.
+    const heldOut = (await store.galleries()).filter(({ name }) => name === heldOutName(gallery));
     const encoder = await openModel(context, model);
     const folder = done ?? (await mkdtemp(join(tmpdir(), "protoline-reembed-")));
     try {
-      if (encoder.modelHash === modelHash)
-        return reportRevision(context, head, "nothing to do, it has that model");
+      const due = [own, ...heldOut].filter(({ modelHash }) => modelHash !== encoder.modelHash);
+      if (due.length === 0) return reportRevision(context, own.head, "nothing to do, it has that model");
       const jobs = await import("../../jobs/index.ts");
       const executor =
         queue === undefined
           ? jobs.localExecutor(jobs.embedWork({ store, encoders: async () => encoder }))
           : await jobs.queueExecutor({ url: queue, ...(queuePrefix && { prefix: queuePrefix }) });
-      const progress = await context.progress("pieces", Math.ceil(head.samples / jobs.samplesPerPiece));
-      const revision = await jobs
-        .reembed({
-          ...{ store, gallery, encoder, model, executor, folder },
-          change: { who: context.who, reason: `embedded again by ${model}` },
-          onProgress: ({ done: n, total, kept }) =>
-            progress.update(n, kept > 0 ? `${kept} were there` : "", total),
-        })
-        .finally(async () => {
-          progress.stop();
-          await executor.close();
-        });
-      reportRevision(context, revision, "embedded again");
+      try {
+        for (const { name, head } of due) {
+          const progress = await context.progress("pieces", Math.ceil(head.samples / jobs.samplesPerPiece));
+          const revision = await jobs
+            .reembed({
+              ...{ store, gallery: name, encoder, model, executor },
+              folder: name === gallery ? folder : join(folder, "holdout"),
+              change: { who: context.who, reason: `embedded again by ${model}` },
+              onProgress: ({ done: n, total, kept }) =>
+                progress.update(n, kept > 0 ? `${kept} were there` : "", total),
+            })
+            .finally(() => progress.stop());
+          reportRevision({ ...context, gallery: name }, revision, "embedded again");
+        }
+      } finally {
+        await executor.close();
+      }
     } finally {
       if (done === undefined) await rm(folder, { recursive: true, force: true });
       await encoder.close();
@@ -272,7 +279,9 @@ async function runReembed(context: Context, { done, queue, queuePrefix }: Reembe
 function registerTransfer(group: Command): void {
   group
     .command("reembed")
-    .description("embed the kept pictures again with another model, as a new revision")
+    .description(
+      "embed the kept pictures again with another model, as a new revision; those held out (NAME.holdout) too",
+    )
     .option("--done <folder>", "keep here what is done, so that it goes on when it was stopped")
     .option(
       "--queue <url>",
