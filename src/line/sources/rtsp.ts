@@ -143,7 +143,8 @@ export function rtspSource(
 /** Pictures as they are, at most `fps` a second, one JPEG behind the other on the standard output. */
 function commandOf(href: string, protocol: string, fps: number | undefined): string[] {
   const input = protocol.startsWith("rtsp")
-    ? ["-rtsp_transport", "tcp"]
+    ? // UDP loses packets, and with them frames: only for a camera that has nothing else.
+      ["-rtsp_flags", "prefer_tcp"]
     : protocol === "file:"
       ? ["-re"]
       : [];
