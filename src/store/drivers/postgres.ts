@@ -1,10 +1,11 @@
 import { ProtolineError, quote } from "../../core/index.ts";
 import { type ServerAddress, serverAddress } from "../address.ts";
-import { type Backend, createQueue, type GalleryRow, type Member, type Tables } from "../backend.ts";
+import { type Backend, createQueue, type Tables } from "../backend.ts";
 import { byLabel } from "../hash.ts";
-import type { ApiScope, ClassStatistics, RevisionInfo } from "../store.ts";
+import type { ApiScope, ClassStatistics } from "../store.ts";
 import { bytesOfSums, bytesOfViews, sumsOfBytes, viewsOfBytes } from "./bytes.ts";
 import { type Column, connect, listen, type Statements } from "./postgres-connection.ts";
+import { toGallery, toMember, toRevision, toSample } from "./rows.ts";
 
 export interface PostgresOptions {
   /** How long a change waits for one of another process, in milliseconds. Default 5000. */
@@ -326,42 +327,4 @@ function createTables(
       ),
     removeApiKey: async (id) => (await all("DELETE FROM api_key WHERE id = $1 RETURNING id", id)).length > 0,
   };
-}
-
-function toGallery(row: Column[]): GalleryRow {
-  return {
-    id: Number(row[0]),
-    name: String(row[1]),
-    refresh: JSON.parse(String(row[2])),
-    head: Number(row[3]),
-    seqs: Number(row[4]),
-    sets: Number(row[5]),
-  };
-}
-
-function toRevision(row: Column[]): RevisionInfo {
-  return {
-    number: Number(row[0]),
-    hash: String(row[1]),
-    parent: row[2] === null ? null : Number(row[2]),
-    time: Number(row[3]),
-    who: String(row[4]),
-    reason: String(row[5]),
-    classes: Number(row[6]),
-    samples: Number(row[7]),
-  };
-}
-
-function toSample(row: Column[]) {
-  return {
-    seq: Number(row[0]),
-    contentHash: String(row[1]),
-    origin: String(row[2]),
-    time: Number(row[3]),
-    who: String(row[4]),
-  };
-}
-
-function toMember(row: Column[]): Member {
-  return { seq: Number(row[0]), label: String(row[1]), contentHash: String(row[2]) };
 }

@@ -1,14 +1,8 @@
 import { createPace } from "../../core/index.ts";
-import {
-  type Backend,
-  createQueue,
-  type FullSample,
-  type GalleryRow,
-  type Member,
-  type Tables,
-} from "../backend.ts";
+import { type Backend, createQueue, type FullSample, type Tables } from "../backend.ts";
 import { byLabel } from "../hash.ts";
-import type { ApiScope, RevisionInfo } from "../store.ts";
+import type { ApiScope } from "../store.ts";
+import { toGallery, toMember, toRevision, toSample } from "./rows.ts";
 import { type Column, type Connection, connect, patiently } from "./sqlite-connection.ts";
 import { broken } from "./sqlite-errors.ts";
 
@@ -346,42 +340,4 @@ function createTables(db: Connection, path: string): Tables {
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
   return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-function toGallery(row: Column[]): GalleryRow {
-  return {
-    id: Number(row[0]),
-    name: String(row[1]),
-    refresh: JSON.parse(String(row[2])),
-    head: Number(row[3]),
-    seqs: Number(row[4]),
-    sets: Number(row[5]),
-  };
-}
-
-function toRevision(row: Column[]): RevisionInfo {
-  return {
-    number: Number(row[0]),
-    hash: String(row[1]),
-    parent: row[2] === null ? null : Number(row[2]),
-    time: Number(row[3]),
-    who: String(row[4]),
-    reason: String(row[5]),
-    classes: Number(row[6]),
-    samples: Number(row[7]),
-  };
-}
-
-function toSample(row: Column[]) {
-  return {
-    seq: Number(row[0]),
-    contentHash: String(row[1]),
-    origin: String(row[2]),
-    time: Number(row[3]),
-    who: String(row[4]),
-  };
-}
-
-function toMember(row: Column[]): Member {
-  return { seq: Number(row[0]), label: String(row[1]), contentHash: String(row[2]) };
 }
