@@ -3,7 +3,7 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { groupByFileName, listClasses, openZip, readSplit } from "../src/data/index.ts";
-import type { DecisionPriors, ViewKind } from "../src/fewshot/index.ts";
+import type { DecisionPriors, DecisionSpec, ViewKind } from "../src/fewshot/index.ts";
 import { openEncoder } from "../src/models/index.ts";
 import { type EmbeddedDataset, embedDataset } from "../src/train/index.ts";
 
@@ -18,6 +18,8 @@ export interface Loaded extends EmbeddedDataset {
   readonly name: DatasetName;
   /** Those that come with the backbone. */
   readonly priors: DecisionPriors;
+  /** The backbone's own. */
+  readonly decision: DecisionSpec;
   /** What keeps pictures apart between support and query. */
   readonly groups?: (origin: string) => string;
 }
@@ -51,12 +53,13 @@ export async function load(
     });
     process.stderr.write("\n");
     if (embedded.rejected.length > 0) throw new Error(JSON.stringify(embedded.rejected[0]));
-    const { priors } = encoder.manifest;
+    const { priors, decision } = encoder.manifest;
     const baseMean = priors.baseMean ? Float32Array.from(priors.baseMean) : null;
     return {
       ...embedded,
       name,
       priors: { ...priors, baseMean },
+      decision,
       ...(name === "coins" && { groups: photograph }),
     };
   } finally {

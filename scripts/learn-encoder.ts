@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { createRng, type Rng, row, stack } from "../src/core/index.ts";
 import { groupByFileName, listClasses } from "../src/data/index.ts";
-import { auroc, fitDecision, meanAndInterval } from "../src/fewshot/index.ts";
+import { auroc, fitDecision, meanAndInterval, novelty } from "../src/fewshot/index.ts";
 import { learnEncoder } from "../src/learning/index.ts";
 import { type Encoder, openEncoder } from "../src/models/index.ts";
 import { isRight, pairedChange } from "../src/monitor/index.ts";
@@ -169,9 +169,9 @@ async function run({ model, pictures, steps, freeze, rate }: Setting, seed: numb
     await asking.close();
     const labels = new Set(fitted.labels);
     const told = questions.map(({ label }, i) => {
-      const { kind, candidates } = fitted.decide(stack([row({ data, n, dim }, i)]), { topK: 1 });
-      const { label: nearest, distance, threshold } = candidates[0]!;
-      return { kind, nearest, truth: label, novelty: distance - threshold };
+      const decided = fitted.decide(stack([row({ data, n, dim }, i)]), { topK: 1 });
+      const { kind, candidates } = decided;
+      return { kind, nearest: candidates[0]!.label, truth: label, novelty: novelty(decided) };
     });
     const mine = told.filter(({ truth }) => labels.has(truth));
     const strange = told.filter(({ truth }) => !labels.has(truth));

@@ -36,7 +36,8 @@ const tiles = await Promise.all(
     const answer = await recognizer.recognize(picture);
     const colour = colours[answer.kind];
     const text = answer.kind === "known" ? answer.label : answer.kind;
-    const detail = `distance ${answer.distance.toFixed(2)}, limit ${answer.candidates[0]!.threshold.toFixed(2)}`;
+    const { distance, threshold } = answer.limit;
+    const detail = `distance ${distance.toFixed(2)}, limit ${threshold?.toFixed(2) ?? "none"}`;
     const frame = `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side + caption}">
       <rect x="1.5" y="1.5" width="${side - 3}" height="${side + caption - 3}" fill="none" stroke="${colour}" stroke-width="3"/>
       <rect y="${side}" width="${side}" height="${caption}" fill="${colour}"/>

@@ -193,7 +193,7 @@ describe("protoline, from folder to answer", () => {
   it("keeps models and keys: list, info, create, list, revoke", async () => {
     const models = await json<{ name: string; place: string | null }[]>("models", "list");
     expect(models[0]).toMatchObject({ name: "compact", place: "built in" });
-    expect((await run("models", "info", "compact")).out).toMatch(/^decision {4}.*ridge/m);
+    expect((await run("models", "info", "compact")).out).toMatch(/^decision {4}.*predictive Gaussian/m);
     const made = await json<{ key: string; id: string }>(
       ...["keys", "create", "camera-3", "--scopes", "recognize,read"],
     );
@@ -253,17 +253,18 @@ describe("protoline, from folder to answer", () => {
       rows.reduce((sum, row) => sum + row[key]!, 0) / rows.reduce((sum, { frames }) => sum + frames!, 0);
     const known = [...before, ...after].filter(({ enrolled }) => enrolled > 0);
     const flawed = ({ label }: { label: string }): boolean => label === "washer, cracked";
-    // A cracked washer is a washer until it is told apart.
+    // A crack departs from all washers that were shown, and has a name once it is shown.
     const strangers = [...before, ...after].filter((row) => row.enrolled === 0 && !flawed(row));
     expect(share(known, "wrong")).toBeLessThanOrEqual(0.05);
     expect(share(known, "recognized")).toBeGreaterThanOrEqual(0.75);
     expect(share(strangers, "unknown")).toBeGreaterThanOrEqual(0.9);
-    expect(share([before.find(flawed)], "recognized")).toBe(0);
+    expect(share([before.find(flawed)], "unknown")).toBeGreaterThanOrEqual(0.5);
     // Twelve frames: nine of ten over many draws.
     expect(share([after.find(flawed)], "recognized")).toBeGreaterThanOrEqual(0.5);
-    expect([rolledBack, rolledForward]).toEqual(["unknown", "known, motor housing"]);
+    expect(rolledBack).toBe(0);
+    expect(rolledForward).toBeGreaterThanOrEqual(9);
     for (const kind of ["washer", "gear", "bracket", "motor housing", "washer, cracked"])
       expect(await readdir(join(folder, "shown/parts", kind))).toHaveLength(10);
-    expect(await readdir(join(folder, "shown/frames"))).toHaveLength(145);
+    expect(await readdir(join(folder, "shown/frames"))).toHaveLength(156);
   });
 });

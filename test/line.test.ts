@@ -49,6 +49,7 @@ const recognize = async (image: Uint8Array): Promise<Recognition> => {
   const base = {
     revision: lineage.revision,
     candidates: [{ label: "gear", distance: 0.1, threshold: 0.2 }],
+    limit: { label: "gear", distance: 0.1, threshold: 0.2, source: "own" },
     confidence: 0.9,
     distance: 0.1,
   };

@@ -112,7 +112,10 @@ describe("a stream of frames", () => {
     expect(await reply(1)).toMatchObject({
       frame: 1,
       dropped: 0,
-      answer: { kind: "known", label: "red", gallery: "line-1", candidates: [{ label: "red" }] },
+      answer: {
+        ...{ kind: "known", label: "red", gallery: "line-1", candidates: [{ label: "red" }] },
+        limit: { label: "red", source: "own" },
+      },
     });
     send(await picture(green, 9, "png"));
     const second = await reply(2);

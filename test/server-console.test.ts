@@ -159,7 +159,7 @@ describe("the map", () => {
     expect(Buffer.from(reply.vectors, "base64")).toHaveLength(4 * 6 * 48);
     for (const { label, leftOut } of reply.samples) {
       expect(leftOut).toMatchObject({ nearest: label });
-      expect(leftOut!.strange!).toBeGreaterThan(leftOut!.excess);
+      expect(leftOut!.strange!).toBeGreaterThan(leftOut!.excess!);
     }
     const empty = await testServer();
     expect((await empty.app.inject({ url: "/v1/galleries/line-1/map" })).json().samples).toEqual([]);

@@ -10,7 +10,7 @@ const decision: DecisionSpec = {
   views: { support: [], query: [] },
   transform: { power: null, normalize: true, center: "none" },
   head: { kind: "prototype", metric: "cosine" },
-  openSet: { score: "cosine", falseRejectRate: 0.05 },
+  openSet: { falseRejectRate: 0.05 },
   ambiguity: { margin: 0.05 },
 };
 
@@ -36,11 +36,7 @@ const manifest: Manifest = {
     standardize: "none",
   },
   decision,
-  priors: {
-    baseMean: null,
-    temperature: 0.05,
-    thresholds: [{ score: "cosine", shot: 1, falseRejectRate: 0.05, threshold: 0.1 }],
-  },
+  priors: { baseMean: null, limits: { deviation: 0.34, oneShot: [{ rate: 0.05, threshold: 0.1 }] } },
   provenance: { origin: "test", license: "Apache-2.0", trainedOn: "nothing" },
 };
 

@@ -76,8 +76,8 @@ function hashOf({ modelHash, samples }: GallerySnapshot): string {
   const { views, transform, head, openSet, ambiguity } = decision;
   const lambda = head.kind === "ridge" ? head.lambda : 0;
   const spec =
-    `{"ambiguity":{"margin":${ambiguity.margin}},"head":{"kind":"${head.kind}","lambda":${lambda},"projection":null},` +
-    `"openSet":{"falseRejectRate":${openSet.falseRejectRate},"score":"${openSet.score}"},` +
+    `{"ambiguity":{"margin":${ambiguity.margin}},"head":{"kind":"${head.kind}","lambda":${lambda}},` +
+    `"openSet":{"falseRejectRate":${openSet.falseRejectRate}},` +
     `"transform":{"center":"${transform.center}","normalize":true,"power":${transform.power}},` +
     `"views":{"query":[${views.query}],"support":[${views.support}]}}`;
   const labels = [...new Set(samples.map(({ label }) => label))].sort();

@@ -9,8 +9,8 @@ import type { GallerySnapshot, GalleryStore, NewSample } from "../src/store/inde
 export const decision: DecisionSpec = {
   views: { support: [], query: [] },
   transform: { power: 0.5, normalize: true, center: "gallery" },
-  head: { kind: "ridge", lambda: 0.5, projection: null },
-  openSet: { score: "cosine", falseRejectRate: 0.05 },
+  head: { kind: "ridge", lambda: 0.5 },
+  openSet: { falseRejectRate: 0.05 },
   ambiguity: { margin: 0.1 },
 };
 
@@ -385,7 +385,7 @@ export function storeContract(name: string, open: () => Promise<GalleryStore>): 
         { refresh: { kind: "after", samples: 0 } },
         { decision: {} },
         { decision: { ...decision, head: { kind: "oracle" } } },
-        { decision: { ...decision, openSet: { score: "cosine", falseRejectRate: 1 } } },
+        { decision: { ...decision, openSet: { falseRejectRate: 1 } } },
       ])
         expect(await codeOf(store.createGallery(gallery("new", part)))).toBe("INVALID_ARGUMENT");
       expect(await store.galleries()).toHaveLength(1);

@@ -46,17 +46,15 @@ async function subject(): Promise<{
   return { path, step: run.step, views: run.views };
 }
 
-const decision = (
-  transform: string,
-  head: string,
-  score: DecisionSpec["openSet"]["score"],
-): DecisionSpec => ({
-  ...defaultDecision,
-  transform: parseTransform(transform),
-  head: parseHead(head),
-  openSet: { ...defaultDecision.openSet, score },
-});
-const decisions = [decision("power+center", "ridge:0.1", "cosine"), decision("l2", "ridge:0.1", "cosine")];
+const decisions = ["gaussian", "ridge:0.1"].flatMap((head) =>
+  ["power", "l2"].map(
+    (transform): DecisionSpec => ({
+      ...defaultDecision,
+      transform: parseTransform(transform),
+      head: parseHead(head),
+    }),
+  ),
+);
 const percent = (share: number): number => Math.round(1000 * share) / 10;
 
 try {

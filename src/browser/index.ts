@@ -11,6 +11,7 @@ export {
   ProtolineError,
 } from "../core/index.ts";
 export { type ImageLimits, type Picture, type Preprocess, type Region, toInput } from "../data/pure.ts";
+export type { AppliedLimit, Candidate, Limit, LimitSource } from "../fewshot/index.ts";
 export type { Encoder, Manifest } from "../models/pure.ts";
 export type {
   EnrollOptions,

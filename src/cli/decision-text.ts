@@ -1,5 +1,4 @@
-import type { DecisionSpec } from "../fewshot/index.ts";
-import { percent } from "./text.ts";
+import type { DecisionSpec, HeadSpec } from "../fewshot/index.ts";
 
 /** A decision in one line. */
 export function decisionText({ views, transform, head, openSet, ambiguity }: DecisionSpec): string {
@@ -8,19 +7,27 @@ export function decisionText({ views, transform, head, openSet, ambiguity }: Dec
     ...(transform.normalize ? ["L2"] : []),
     ...(transform.center === "none" ? [] : [`centred by the ${transform.center} mean`]),
   ];
-  const headText =
-    head.kind === "prototype"
-      ? `nearest prototype (${head.metric})`
-      : `ridge prototypes (λ ${head.lambda}${head.projection ? `, ${head.projection.dim} random features` : ""})`;
   const viewText = [
     ...(views.support.length > 0 ? [`support views ${views.support.join(", ")}`] : []),
     ...(views.query.length > 0 ? [`frame views ${views.query.join(", ")}`] : []),
   ];
   return [
     steps.length > 0 ? steps.join(" + ") : "no transform",
-    headText,
-    `unknown by ${openSet.score} at ${percent(openSet.falseRejectRate, 0)} false rejects`,
+    headText(head),
+    `unknown at ${Number((100 * openSet.falseRejectRate).toFixed(2))} % false rejects`,
     `ambiguous below a margin of ${ambiguity.margin}`,
+    ...(openSet.learned ? [`limits of ${openSet.learned.length} classes learned from the line`] : []),
     ...viewText,
   ].join("; ");
+}
+
+export function headText(head: HeadSpec): string {
+  switch (head.kind) {
+    case "gaussian":
+      return "predictive Gaussian";
+    case "prototype":
+      return `nearest prototype (${head.metric})`;
+    case "ridge":
+      return `ridge prototypes (λ ${head.lambda})`;
+  }
 }

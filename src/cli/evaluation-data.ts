@@ -1,4 +1,6 @@
+import { quote } from "../core/index.ts";
 import type { DatasetSplit } from "../data/index.ts";
+import type { Evaluation } from "../train/index.ts";
 import { kindOf } from "./resources.ts";
 
 /** What an evaluation is about: pictures by class, or a split of a data set that is known by name. */
@@ -49,4 +51,14 @@ export async function findEvaluationData(
     empty: [],
     skipped: [],
   };
+}
+
+/** Which classes took no part in an evaluation and how many pictures they would need; `null` where all did. */
+export function leftOutText({
+  leftOut,
+  picturesNeeded,
+}: Pick<Evaluation, "leftOut" | "picturesNeeded">): string | null {
+  if (leftOut.length === 0) return null;
+  const named = leftOut.map(({ label, pictures }) => `${quote(label)} (${pictures})`).join(", ");
+  return `left out, as a class needs ${picturesNeeded} pictures for these tasks: ${named}`;
 }

@@ -43,6 +43,16 @@ export function integerList(text: string): number[] {
   return text.split(",").map(positiveInteger);
 }
 
+/** Pictures of each class of a task, as `40:2`. */
+export function parseSizes(text: string): number[] {
+  const sizes = text.split(":").map(positiveInteger);
+  if (sizes.length < 2)
+    throw new InvalidArgumentError(
+      "It must be the pictures of two classes or more, joined by colons, as 40:2.",
+    );
+  return sizes;
+}
+
 export function parseRegion(text: string): Region {
   const numbers = text.split(",").map(Number);
   const [x, y, width, height] = numbers;

@@ -7,6 +7,7 @@ import type { Inputs, OnStage } from "../compress/index.ts";
 import { type Embeddings, ProtolineError, quote } from "../core/index.ts";
 import type { Bundle, Encoder } from "../models/index.ts";
 import type { Context } from "./context.ts";
+import { leftOutText } from "./evaluation-data.ts";
 import { integer, integerList, positiveInteger } from "./parse.ts";
 import type { Progress } from "./progress.ts";
 import { kindOf, sources } from "./resources.ts";
@@ -114,7 +115,12 @@ export async function measure(
     const embedded: Embeddings[] = [];
     for (const encoder of encoders) embedded.push(await encoder.embed(few));
     const accuracy: Measured["accuracy"][] = [];
-    for (const encoder of encoders) accuracy.push(await accuracyOf(context, encoder, flags));
+    for (const [i, encoder] of encoders.entries()) {
+      const { results, warning } = await accuracyOf(context, encoder, flags);
+      // The same for all, as they have the same pictures.
+      if (i === 0 && warning !== null) context.warn(warning);
+      accuracy.push(results);
+    }
     return bundles.map(({ manifest, model }, i) => ({
       name: manifest.name,
       bytes: model.length,
@@ -131,8 +137,8 @@ async function accuracyOf(
   context: Context,
   encoder: Encoder,
   { evaluate: folder, way, shot, queries, episodes, seed }: CompareFlags,
-): Promise<Measured["accuracy"]> {
-  if (folder === undefined) return [];
+): Promise<{ readonly results: Measured["accuracy"]; readonly warning: string | null }> {
+  if (folder === undefined) return { results: [], warning: null };
   const { embedDataset, evaluate } = await import("../train/index.ts");
   const { listClasses } = await import("../data/index.ts");
   const { classes } = await listClasses(folder);
@@ -144,7 +150,7 @@ async function accuracyOf(
       views: [...new Set([...decision.views.support, ...decision.views.query])],
       onProgress: ({ done }) => progress.update(done, "pictures"),
     });
-    const { results } = await evaluate({
+    const measured = await evaluate({
       dataset,
       decision,
       priors: { ...priors, baseMean: priors.baseMean ? Float32Array.from(priors.baseMean) : null },
@@ -155,7 +161,8 @@ async function accuracyOf(
       seed,
       onProgress: ({ done, total: all }) => progress.update(done, "tasks", all),
     });
-    return results.map((row) => ({ shot: row.shot, mean: row.mean, ci95: row.ci95 }));
+    const results = measured.results.map(({ shot, mean, ci95 }) => ({ shot, mean, ci95 }));
+    return { results, warning: leftOutText(measured) };
   } finally {
     progress.stop();
   }

@@ -173,6 +173,89 @@ describe("planEpisodes", () => {
     );
   });
 
+  it("deals sizes to classes that have so many rows, and keeps support, queries and unknown classes apart", () => {
+    const anySized = fc.record({
+      sizes: fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 5 }),
+      query: fc.integer({ min: 1, max: 8 }),
+      open: fc.integer({ min: 0, max: 2 }),
+    });
+    fc.assert(
+      fc.property(
+        anySized,
+        fc.integer(),
+        fc.nat(1000),
+        fc.nat(20),
+        fc.boolean(),
+        (spec, seed, i, more, paired) => {
+          const { sizes, query, open } = spec;
+          // A class for each size, just as large, and small ones besides.
+          const counts = [...sizes, ...Array.from({ length: open }, () => Math.min(...sizes))].map(
+            (size, c) => size + query + (c % 2) * more,
+          );
+          const classes = classesOf(
+            paired
+              ? counts.map((n) => [...Array<number>(n >> 1).fill(2), ...Array<number>(n % 2).fill(1)])
+              : counts,
+          );
+          const labelOf = new Map(
+            classes.flatMap(({ label, rows }) => rows.map((row) => [row, label] as const)),
+          );
+          const plan = planEpisodes(classes, spec, seed);
+          const episode = plan.episode(i);
+          const { supportSet, querySet, unknownSet } = episode;
+          const known = [...new Set(supportSet.labels)];
+          const sizeOf = (label: string): number => supportSet.labels.filter((l) => l === label).length;
+          const descending = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => b - a);
+          expect(known.map(sizeOf)).toEqual(descending(sizes));
+          expect(new Set(querySet.labels)).toEqual(new Set(known));
+          for (const label of known) expect(querySet.labels.filter((l) => l === label)).toHaveLength(query);
+          const unknown = new Set(unknownSet.labels);
+          expect(unknown.size).toBe(open);
+          expect(known.some((label) => unknown.has(label))).toBe(false);
+          expect(unknownSet.rows).toHaveLength(open * query);
+          const all = [supportSet, querySet, unknownSet];
+          expect(new Set(all.flatMap(({ rows }) => rows)).size).toBe(all.flatMap(({ rows }) => rows).length);
+          for (const { rows, labels } of all) expect(rows.map((row) => labelOf.get(row))).toEqual(labels);
+          expect(planEpisodes(classes, spec, seed).episode(i)).toEqual(episode);
+        },
+      ),
+    );
+  });
+
+  it("gives every class that is large enough each size", () => {
+    const plan = planEpisodes(classesOf([60, 55, 54, 20, 17]), { sizes: [2, 40], query: 15 }, 9);
+    const seen = new Map<number, Set<string>>();
+    for (let i = 0; i < 200; i++) {
+      const { labels } = plan.episode(i).supportSet;
+      for (const label of new Set(labels)) {
+        const size = labels.filter((l) => l === label).length;
+        seen.set(size, (seen.get(size) ?? new Set()).add(label));
+      }
+    }
+    expect([...seen.get(40)!].sort()).toEqual(["c0", "c1"]);
+    expect([...seen.get(2)!].sort()).toEqual(["c0", "c1", "c2", "c3", "c4"]);
+  });
+
+  it("keeps groups apart for each size that they allow", () => {
+    // Pairs can be dealt for any size; of two groups of 25 each side takes one: never 40 and 10.
+    const classes = classesOf([Array<number>(30).fill(2), Array<number>(30).fill(2), [25, 25]]);
+    const groupOf = new Map(
+      classes.flatMap(({ label, rows, groups }) =>
+        rows.map((row, i) => [row, `${label} ${groups![i]}`] as const),
+      ),
+    );
+    const plan = planEpisodes(classes, { sizes: [40, 5], query: 10 }, 2);
+    expect(plan.classes.map(({ apart }) => apart)).toEqual([true, true, false]);
+    for (let i = 0; i < 100; i++) {
+      const { supportSet, querySet } = plan.episode(i);
+      const shown = new Set(supportSet.rows.map((row) => groupOf.get(row)));
+      const [large] = supportSet.labels;
+      const shared = querySet.rows.filter((row) => shown.has(groupOf.get(row)));
+      if (large === "c2") expect(shared.length).toBeGreaterThan(0);
+      else expect(shared).toEqual([]);
+    }
+  });
+
   it("depends on seed and number alone", () => {
     const classes = classesOf([20, 20, 20, 20]);
     const spec = { way: 3, shot: 2, query: 5 };
@@ -195,6 +278,19 @@ describe("planEpisodes", () => {
       /expected at least 5 classes \(3 known, 2 unknown\), got 4\./,
     );
     expect(() => planEpisodes([], { way: 1, shot: 1, query: 1 }, 1)).toThrow(/expected at least 1 classes/);
+    expect(() => planEpisodes(classes, { sizes: [6, 5, 2], query: 14 }, 1)).toThrow(
+      /at least 16 images in every class \(2 support, 14 query\), got 9 in class "c1"/,
+    );
+    expect(() => planEpisodes(classes, { sizes: [2, 12, 11, 11], query: 6 }, 1)).toThrow(
+      /expected at least 3 classes of 17 images or more \(11 support, 6 query\), got 2\. Ask for smaller sizes/,
+    );
+    expect(() => planEpisodes(classes, { sizes: [2, 2, 2], query: 2, open: 2 }, 1)).toThrow(
+      /at least 5 classes \(3 known, 2 unknown\), got 4/,
+    );
+    for (const sizes of [[], [0], [2, 1.5]])
+      expect(() => planEpisodes(classes, { sizes, query: 1 }, 1)).toThrow(
+        expect.objectContaining({ code: "INVALID_ARGUMENT" }),
+      );
     for (const wrong of [{ way: 0 }, { shot: 1.5 }, { query: Number.NaN }, { open: -1 }])
       expect(() => planEpisodes(classes, { way: 2, shot: 1, query: 1, ...wrong }, 1)).toThrow(
         /to be a whole number from/,

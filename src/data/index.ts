@@ -42,6 +42,7 @@ export {
   episodeClasses,
   groupByFileName,
   planEpisodes,
+  type SizedEpisodeSpec,
   sampleEpisode,
 } from "./episodes.ts";
 export {

@@ -1,24 +1,26 @@
 import { type Embeddings, finish, ProtolineError, row, type Steps } from "../core/index.ts";
 import { confidences } from "./confidence.ts";
+import { type DistinctClass, distinct } from "./distinct.ts";
 import {
   averageRows,
   type Calibrated,
   calibrate,
   calibratesExactly,
-  centerOf,
+  energiesOf,
+  leaveUnitOut,
+  limitsOf,
   makeScorers,
   type Scorers,
+  type UpdatableScorer,
 } from "./fit.ts";
-import type { RidgeScorer } from "./heads/ridge.ts";
-import type { Scorer } from "./heads/scorer.ts";
-import type { Vector } from "./linalg.ts";
+import type { ScorerChange } from "./heads/scorer.ts";
 import { addRows, type ClassRows, checkSupport, pickViews, removeRows } from "./samples.ts";
 import { checkSpec } from "./spec.ts";
 import { centerAndScale, checkFinite, powerAndScale } from "./transforms.ts";
 import type { Candidate, Decided, DecisionPriors, DecisionSpec, FittedDecision, Support } from "./types.ts";
 
 /**
- * Fits a decision to a gallery's support. Where the spec has no support views, only the first row of each group is
+ * Fits a decision to a gallery's support. Where the spec has no support views, only the first row of each picture is
  * used. Throws GALLERY_EMPTY for no rows, DIMENSION_MISMATCH, NOT_FINITE (with the row), and INVALID_ARGUMENT for a
  * spec that does not make sense.
  */
@@ -50,11 +52,11 @@ interface Gallery<Label> {
   readonly priors: DecisionPriors;
 }
 
-/** A calibration that a big gallery goes on with while few of its pictures have changed. */
-interface Carried<Label> {
+/** What a gallery was before a change. */
+interface Before<Label> {
+  readonly classes: readonly ClassRows<Label>[];
   readonly calibrated: Calibrated;
-  readonly labels: readonly Label[];
-  /** Pictures when it was made, and rows changed since. */
+  /** Units when all of it was calibrated, and rows changed since. */
   readonly pictures: number;
   readonly changed: number;
 }
@@ -66,47 +68,61 @@ interface Fit extends Scorers, Calibrated {}
 
 function* build<Label>(
   gallery: Gallery<Label>,
-  ridge: RidgeScorer | null,
-  carried: Carried<Label> | null,
+  head: UpdatableScorer | null,
+  before: Before<Label> | null,
 ): Steps<FittedDecision<Label>> {
-  const { classes, dim, spec, priors } = gallery;
-  if (classes.length === 0)
+  const { classes: all, dim, spec, priors } = gallery;
+  if (all.length === 0)
     throw new ProtolineError("GALLERY_EMPTY", {
       expected: "at least one class with one picture",
       got: "none",
       todo: "Enroll some pictures first.",
     });
-  const labels = classes.map((c) => c.label);
-  const pictures = classes.reduce((sum, c) => sum + c.pictures.length, 0);
-  const center = centerOf(classes, dim, spec.transform, priors);
-  const scorers = yield* makeScorers(classes, dim, spec, center, ridge);
-  const keep =
-    carried !== null &&
-    carried.changed <= recalibrateShare * carried.pictures &&
-    !calibratesExactly(classes, scorers);
-  const calibrated = keep ? carryOver(carried, labels) : yield* calibrate(classes, spec, priors, scorers);
-  const kept: Carried<Label> = keep
-    ? { ...carried, calibrated, labels }
-    : { calibrated, labels, pictures, changed: 0 };
-  const fitted: Fit = { ...scorers, ...calibrated };
-
-  let running: { readonly mean: Float32Array; readonly at: Fit } | null = null;
-  const fitFor = (runningMean: Float32Array | undefined): Fit => {
-    if (spec.transform.center !== "running" || !runningMean) return fitted;
-    checkDim(runningMean.length, dim, "the running mean");
-    if (!running || running.mean.some((v, i) => v !== runningMean[i])) {
-      checkFinite(runningMean, 0);
-      const mean = Float32Array.from(runningMean);
-      const moved = finish(makeScorers(classes, dim, spec, mean, scorers.ridge));
-      running = { mean, at: { ...moved, ...finish(calibrate(classes, spec, priors, moved)) } };
-    }
-    return running.at;
+  const classes: DistinctClass<Label>[] = [];
+  for (const c of all) {
+    classes.push(distinct(c));
+    yield;
+  }
+  const scorers = yield* makeScorers(classes, dim, spec, priors, head);
+  const carried =
+    before !== null &&
+    before.changed <= recalibrateShare * before.pictures &&
+    !calibratesExactly(classes, scorers)
+      ? before
+      : null;
+  const calibrated = yield* carried
+    ? recalibrate(classes, spec, priors, scorers, carried)
+    : calibrate(classes, spec, priors, scorers);
+  const after: Before<Label> = {
+    classes: all,
+    calibrated,
+    pictures: carried?.pictures ?? classes.reduce((sum, c) => sum + c.units.length, 0),
+    changed: carried?.changed ?? 0,
   };
-  const byLabel = <T>(values: readonly T[]): Map<Label, T> => new Map(labels.map((l, c) => [l, values[c]!]));
+
+  return assemble({ gallery, classes, scorers, after });
+}
+
+interface Parts<Label> {
+  readonly gallery: Gallery<Label>;
+  readonly classes: readonly DistinctClass<Label>[];
+  readonly scorers: Scorers;
+  readonly after: Before<Label>;
+}
+
+function assemble<Label>(parts: Parts<Label>): FittedDecision<Label> {
+  const { gallery, classes, scorers, after } = parts;
+  const { dim, spec } = gallery;
+  const { calibrated } = after;
+  const fitted: Fit = { ...scorers, ...calibrated };
+  const labels = classes.map((c) => c.of.label);
 
   function* updating(change: Parameters<FittedDecision<Label>["update"]>[0]): Steps<FittedDecision<Label>> {
-    const { classes: next, ridge: head, rows } = yield* changed(gallery, scorers.ridge, change);
-    return yield* build({ ...gallery, classes: next }, head, { ...kept, changed: kept.changed + rows });
+    const next = yield* changedClasses(gallery, change);
+    const { rows, ...scorerChange } = changeOf(gallery.classes, next);
+    const updated =
+      scorers.updatable && next.length > 0 ? yield* scorers.updatable.update(scorerChange) : null;
+    return yield* build({ ...gallery, classes: next }, updated, { ...after, changed: after.changed + rows });
   }
 
   return {
@@ -114,82 +130,107 @@ function* build<Label>(
     dim,
     labels,
     temperature: calibrated.temperature,
-    thresholds: byLabel(calibrated.thresholds.map((t) => t.threshold)),
-    thresholdSources: byLabel(calibrated.thresholds.map((t) => t.source)),
-    transform: (raw, runningMean) => {
+    limits: new Map(labels.map((l, c) => [l, calibrated.limits[c]!])),
+    transform: (raw) => {
       checkDim(raw.length, dim, "the embedding");
       checkFinite(raw, 0);
-      const center: Vector | null =
-        spec.transform.center === "running" && runningMean ? runningMean : scorers.center;
-      return centerAndScale(powerAndScale(raw, spec.transform), spec.transform, center);
+      return centerAndScale(powerAndScale(raw, spec.transform), spec.transform, scorers.center);
     },
-    decide: (views, { topK, runningMean } = {}) =>
-      decide(labels, dim, spec, fitFor(runningMean), views, topK),
-    leaveOneOut: () =>
-      classes.flatMap((c, owner) =>
-        c.pictures.length < 2
-          ? []
-          : c.pictures.map((rows, picture) => {
-              const distances = (scorer: Scorer): Float64Array => {
-                const left = scorer.leaveOut(owner, rows);
-                return spec.views.query.length > 0 ? averageRows(left) : left[0]!;
-              };
-              const heads = distances(scorers.head);
-              const open = scorers.openSet === scorers.head ? heads : distances(scorers.openSet);
-              return { label: c.label, picture, decided: answer(labels, spec, fitted, heads, open) };
-            }),
-      ),
+    decide: (views, { topK } = {}) => decide(labels, dim, spec, fitted, views, topK),
+    withOpenSet: (openSet) => {
+      const wanted = { ...spec, openSet };
+      checkSpec(wanted, gallery.priors, dim);
+      const limits = limitsOf(calibrated, classes, wanted);
+      return assemble({
+        ...parts,
+        gallery: { ...gallery, spec: wanted },
+        after: { ...after, calibrated: { ...calibrated, limits } },
+      });
+    },
+    leaveOneOut: () => classes.flatMap((_, owner) => leaveClassOut(classes, owner, spec, fitted)),
     updating,
     update: (change) => finish(updating(change)),
   };
 }
 
-/** The classes after a change, with the ridge head taken along. */
-function* changed<Label>(
+function leaveClassOut<Label>(
+  classes: readonly DistinctClass<Label>[],
+  owner: number,
+  spec: DecisionSpec,
+  fit: Fit,
+): { readonly label: Label; readonly picture: number; readonly decided: Decided<Label> }[] {
+  const { of, units } = classes[owner]!;
+  if (units.length < 2) return [];
+  const labels = classes.map((c) => c.of.label);
+  return units
+    .flatMap((_, unit) => leaveUnitOut(classes, fit, owner, unit, spec.views.query.length > 0))
+    .sort((a, b) => a.picture - b.picture)
+    .map(({ picture, heads, openSet }) => ({
+      label: of.label,
+      picture,
+      decided: answer(labels, spec, fit, heads, openSet),
+    }));
+}
+
+/** The classes after a change. */
+function* changedClasses<Label>(
   { classes, dim, spec }: Gallery<Label>,
-  ridge: RidgeScorer | null,
   { add, remove }: { readonly add?: Support<Label>; readonly remove?: Support<Label> },
-): Steps<{
-  readonly classes: ClassRows<Label>[];
-  readonly ridge: RidgeScorer | null;
-  readonly rows: number;
-}> {
+): Steps<ClassRows<Label>[]> {
   if (add) checkSupport(add, dim);
   if (remove) checkSupport(remove, dim);
-  const cut = remove ? removeRows(classes, pickViews(remove, spec)) : { classes: [...classes], removed: [] };
-  const next = add ? yield* addRows(cut.classes, pickViews(add, spec), spec.transform) : cut.classes;
-  const before = new Map(classes.map((c, i) => [c.label, i]));
-  const left = new Map(cut.classes.map((c) => [c.label, c.rows.length]));
-  const added = next.flatMap((c, owner) =>
-    c.rows.length === left.get(c.label)
-      ? []
-      : c.rows.slice(left.get(c.label) ?? 0).map((z) => ({ owner, row: z })),
-  );
-  const removed = cut.removed.map(({ label, row: z }) => ({ owner: before.get(label)!, row: z }));
+  const left = remove ? removeRows(classes, pickViews(remove, spec)) : [...classes];
+  return add ? yield* addRows(left, pickViews(add, spec), spec.transform) : left;
+}
+
+/** What of the rows that are fitted came and went, and how many. */
+function changeOf<Label>(
+  before: readonly ClassRows<Label>[],
+  after: readonly ClassRows<Label>[],
+): ScorerChange & { readonly rows: number } {
+  const numbers = new Map(before.map((c, i) => [c.label, i]));
+  const left = new Set(numbers.keys());
+  const removed: { owner: number; row: Float32Array }[] = [];
+  const added: { owner: number; row: Float32Array }[] = [];
+  after.forEach((c, owner) => {
+    left.delete(c.label);
+    const number = numbers.get(c.label) ?? -1;
+    const old = before[number];
+    if (old === c) return;
+    const had = new Set(old ? distinct(old).rows : []);
+    for (const row of distinct(c).rows) if (!had.delete(row)) added.push({ owner, row });
+    for (const row of had) removed.push({ owner: number, row });
+  });
+  for (const label of left) {
+    const owner = numbers.get(label)!;
+    for (const row of distinct(before[owner]!).rows) removed.push({ owner, row });
+  }
   return {
-    classes: next,
-    ridge:
-      ridge && next.length > 0
-        ? yield* ridge.update({
-            classes: next,
-            from: next.map((c) => before.get(c.label) ?? -1),
-            removed,
-            added,
-          })
-        : null,
-    rows: added.length + removed.length,
+    classes: after.map(distinct),
+    from: after.map((c) => numbers.get(c.label) ?? -1),
+    removed,
+    added,
+    rows: removed.length + added.length,
   };
 }
 
-/** New classes take the mean threshold of the others until the next calibration. */
-function carryOver<Label>({ calibrated, labels }: Carried<Label>, next: readonly Label[]): Calibrated {
-  const known = new Map(labels.map((l, c) => [l, calibrated.thresholds[c]!]));
-  const thresholds = calibrated.thresholds.map((t) => t.threshold);
-  const mean = thresholds.reduce((sum, t) => sum + t / thresholds.length, 0);
-  return {
-    temperature: calibrated.temperature,
-    thresholds: next.map((l) => known.get(l) ?? { threshold: mean, source: "others" }),
-  };
+/** Of a big gallery only the classes that changed are left out again. */
+function recalibrate<Label>(
+  classes: readonly DistinctClass<Label>[],
+  spec: DecisionSpec,
+  priors: DecisionPriors,
+  scorers: Scorers,
+  { classes: before, calibrated }: Before<Label>,
+): Steps<Calibrated> {
+  const known = new Map(before.map((c, i) => [c, calibrated.scores[i]!]));
+  return calibrate(
+    classes,
+    spec,
+    priors,
+    scorers,
+    (owner) => known.get(classes[owner]!.of),
+    calibrated.temperature,
+  );
 }
 
 function checkDim(got: number, dim: number, what: string): void {
@@ -229,16 +270,12 @@ function decide<Label>(
 function answer<Label>(
   labels: readonly Label[],
   spec: DecisionSpec,
-  fit: Calibrated,
+  { temperature, limits }: Calibrated,
   heads: Float64Array,
   distances: Float64Array,
   topK = labels.length,
 ): Decided<Label> {
-  const confidence = confidences(heads, fit.temperature);
-  const thresholds = fit.thresholds;
-  let accepted = false;
-  for (let c = 0; c < distances.length && !accepted; c++)
-    accepted = distances[c]! <= thresholds[c]!.threshold;
+  const confidence = confidences(energiesOf(spec.head, heads), temperature);
   const order = firstBy(
     labels.length,
     Math.max(2, topK),
@@ -250,16 +287,24 @@ function answer<Label>(
       label: labels[c]!,
       confidence: confidence[c]!,
       distance: distances[c]!,
-      threshold: thresholds[c]!.threshold,
+      threshold: limits[c]!.threshold,
     }),
   );
-  // The same rule that the thresholds are calibrated for: unknown is what no class accepts.
-  if (!accepted) return { kind: "unknown", candidates };
+  const beyond = (c: number): boolean => {
+    const { threshold } = limits[c]!;
+    return threshold !== null && distances[c]! > threshold;
+  };
+  let nearest = best;
+  for (let c = 0; c < distances.length; c++) if (distances[c]! < distances[nearest]!) nearest = c;
+  const { threshold, source } = limits[nearest]!;
+  const limit = { label: labels[nearest]!, distance: distances[nearest]!, threshold, source };
+  // The nearest class alone has a say: whom any class may take, the one of the widest limit takes from all others.
+  if (beyond(nearest)) return { kind: "unknown", candidates, limit };
   const second = order[1];
   const close = second !== undefined && confidence[best]! - confidence[second]! < spec.ambiguity.margin;
-  // The head names a class that the distance rules out, while another accepts: they contradict each other.
-  if (close || distances[best]! > thresholds[best]!.threshold) return { kind: "ambiguous", candidates };
-  return { kind: "known", label: labels[best]!, candidates };
+  // A ridge head may name a class that the distance rules out, while another accepts: they contradict each other.
+  if (close || beyond(best)) return { kind: "ambiguous", candidates, limit };
+  return { kind: "known", label: labels[best]!, candidates, limit };
 }
 
 /** The first `k` of the numbers 0 … n − 1 in the order of `compare`; a large gallery is not sorted for three answers. */
@@ -277,12 +322,9 @@ function firstBy(n: number, k: number, compare: (a: number, b: number) => number
 }
 
 /**
- * How unlike all known classes a frame is: by how much its distance exceeds the threshold of the class that comes
- * nearest to accepting it, above 0 exactly for `unknown`. For AUROC and its like. Needs the answer with all candidates.
+ * How unlike all known classes a frame is: its distance to the nearest class, as a multiple of that class's threshold where
+ * there is one; above 1 exactly for `unknown`. For AUROC and its like.
  */
-export function novelty<Label>(decided: Decided<Label>): number {
-  return decided.candidates.reduce(
-    (least, c) => Math.min(least, c.distance - c.threshold),
-    Number.POSITIVE_INFINITY,
-  );
+export function novelty<Label>({ limit }: Decided<Label>): number {
+  return limit.distance / (limit.threshold ?? 1);
 }

@@ -5,10 +5,12 @@ import { confidences, logSoftmax } from "./confidence.ts";
 import { fitDecision } from "./decision.ts";
 import { defaultDecision, defaultPriors } from "./defaults.ts";
 import { cosineDistance, euclidean, squaredEuclidean } from "./distances.ts";
-import { centerOf, leaveOut, makeHead } from "./fit.ts";
-import { conformalThreshold } from "./openset.ts";
+import { distinct } from "./distinct.ts";
+import { leaveUnitOut, makeScorers } from "./fit.ts";
+import { conformalThreshold } from "./limits.ts";
 import { prototypes } from "./prototypes.ts";
 import { addRows } from "./samples.ts";
+import { studentQuantile } from "./student.ts";
 import { applyTransform } from "./transforms.ts";
 import type { HeadSpec, Support, TransformSpec } from "./types.ts";
 
@@ -50,9 +52,19 @@ const zq = oracle.powerL2(query, 0.5);
 
 function scorerOf(support: Support<number>, head: HeadSpec, spec = transform) {
   const { dim } = support.embeddings;
-  const classes = finish(addRows([], support, spec));
-  const middle = centerOf(classes, dim, spec, defaultPriors);
-  return { classes, scorer: finish(makeHead(classes, dim, head, spec, middle)) };
+  const classes = finish(addRows([], support, spec)).map(distinct);
+  const scorers = finish(makeScorers(classes, dim, { head, transform: spec }, defaultPriors));
+  return { classes, scorers, scorer: scorers.head };
+}
+
+/** Every picture left out, class by class: its class and the head's distances. */
+function leftOut(made: ReturnType<typeof scorerOf>, averageViews = false) {
+  const { classes, scorers } = made;
+  return classes.flatMap(({ units }, owner) =>
+    units.length < 2
+      ? []
+      : units.flatMap((_, unit) => leaveUnitOut(classes, scorers, owner, unit, averageViews)),
+  );
 }
 
 /** The prior that the intercept learns, each class's share of the rows, is taken off. */
@@ -129,28 +141,52 @@ describe("against the float64 oracle", () => {
   });
 
   it.each([
-    ["fewer rows than dimensions", gallery(3, [3, 2, 4], 20)],
-    ["more rows than dimensions", gallery(4, [9, 6, 8], 7)],
-  ])("shrunk Mahalanobis, %s", (_name, support) => {
-    const { scorer } = scorerOf(support, { kind: "prototype", metric: "mahalanobis" });
+    ["dual, fewer rows than dimensions", gallery(3, [3, 2, 4], 20)],
+    ["primal, more rows than dimensions", gallery(4, [9, 6, 8], 7)],
+    ["a class of one row", gallery(5, [9, 1, 4], 12)],
+  ])("the predictive Gaussian, %s", (_name, support) => {
+    const { scorer } = scorerOf(support, { kind: "gaussian" });
     const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
-    const { covariance, gamma } = oracle.pooledCovariance(rows, support.labels, 3);
-    expect(gamma).toBeGreaterThan(0);
-    expect(gamma).toBeLessThan(1);
     const q = oracle.powerL2(list(gallery(5, [1], support.embeddings.dim).embeddings)[0]!, 0.5);
-    const protos = oracle.prototypesOf(rows, support.labels, 3);
-    const want = protos.map((p) => oracle.mahalanobis(covariance, q, p));
+    const scatter = oracle.withinScatter(rows, support.labels, 3);
+    const want = oracle.gaussianDistances(scatter, oracle.ridgeOf(scatter), rows, support.labels, 3, q);
     const got = scorer.distances(Float32Array.from(q));
     want.forEach((w, c) => {
       expect(got[c]! / w).toBeCloseTo(1, 5);
     });
   });
 
+  it("the predictive Gaussian of 300 classes, whose nearest are exact", () => {
+    const counts = Array.from({ length: 300 }, (_, c) => 1 + (c % 3));
+    const many = gallery(14, counts, 24);
+    const { scorer } = scorerOf(many, { kind: "gaussian" });
+    const rows = list(many.embeddings).map((r) => oracle.powerL2(r, 0.5));
+    const q = oracle.powerL2(list(gallery(15, [1], 24).embeddings)[0]!, 0.5);
+    const scatter = oracle.withinScatter(rows, many.labels, 300);
+    const want = oracle.gaussianDistances(scatter, oracle.ridgeOf(scatter), rows, many.labels, 300, q);
+    const got = scorer.distances(Float32Array.from(q));
+    close(got, want, 4);
+    const least = want.indexOf(Math.min(...want));
+    expect(got[least]).toBeCloseTo(want[least]!, 6);
+  });
+
+  it("one row a class: cosine, most of the mean taken off", () => {
+    const support = gallery(16, [1, 1, 1, 1], 9);
+    const { scorer } = scorerOf(support, { kind: "gaussian" });
+    const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
+    const off = oracle.meanRow(rows).map((v) => 0.75 * v);
+    const less = (r: readonly number[]): number[] => r.map((v, i) => v - off[i]!);
+    close(
+      scorer.distances(Float32Array.from(zq)),
+      rows.map((r) => oracle.cosineDistance(less(zq), less(r))),
+    );
+  });
+
   it.each([
     ["dual, fewer rows than dimensions", gallery(6, [3, 2, 4], 20)],
     ["primal, more rows than dimensions", gallery(7, [9, 6, 8], 7)],
   ])("ridge, %s", (_name, support) => {
-    const { scorer } = scorerOf(support, { kind: "ridge", lambda: 0.3, projection: null });
+    const { scorer } = scorerOf(support, { kind: "ridge", lambda: 0.3 });
     const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
     const q = oracle.powerL2(list(gallery(8, [1], support.embeddings.dim).embeddings)[0]!, 0.5);
     const want = ridgeDistances(oracle.ridgeScores(rows, support.labels, 3, 0.3, q), support.labels);
@@ -183,7 +219,6 @@ describe("leaving out, against really leaving out", () => {
     rows: z.filter((_, k) => k !== i),
     owners: owners.filter((_, k) => k !== i),
   });
-  const pictures = owners.map((owner, i) => ({ owner, i }));
 
   it("ridge, dual and primal", () => {
     for (const [support, dim] of [
@@ -191,109 +226,108 @@ describe("leaving out, against really leaving out", () => {
       [gallery(10, counts, 20), 20],
     ] as const) {
       const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
-      const { classes, scorer } = scorerOf(support, { kind: "ridge", lambda: 0.2, projection: null });
       expect(support.embeddings.dim).toBe(dim);
-      const got = finish(leaveOut(classes, scorer, false));
+      const got = leftOut(scorerOf(support, { kind: "ridge", lambda: 0.2 }));
       expect(got.length).toBe(rows.length);
-      got.forEach(({ distances }, i) => {
+      got.forEach(({ heads }, i) => {
         const others = rows.filter((_, k) => k !== i);
         const want = oracle.ridgeScores(others, rest(i).owners, 4, 0.2, rows[i]!);
-        close(distances, ridgeDistances(want, rest(i).owners));
+        close(heads, ridgeDistances(want, rest(i).owners));
       });
     }
   });
 
+  const views = [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
   it("ridge, two views of a picture at once", () => {
-    const groups = [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
-    const { classes, scorer } = scorerOf(
-      { ...small, groups },
-      { kind: "ridge", lambda: 0.2, projection: null },
-    );
-    const got = finish(leaveOut(classes, scorer, true));
+    const got = leftOut(scorerOf({ ...small, pictures: views }, { kind: "ridge", lambda: 0.2 }), true);
     const want = [0, 1].map((i) =>
       ridgeDistances(oracle.ridgeScores(z.slice(2), owners.slice(2), 4, 0.2, z[i]!), owners.slice(2)),
     );
     close(
-      got[0]!.distances,
+      got[0]!.heads,
       want[0]!.map((w, c) => (w + want[1]![c]!) / 2),
     );
   });
 
   it("nearest prototype, the centre kept", () => {
-    const { classes, scorer } = scorerOf(small, { kind: "prototype", metric: "cosine" });
     const moved = z.map((r) => oracle.centerL2(r, center));
-    finish(leaveOut(classes, scorer, false)).forEach(({ owner, distances }, i) => {
-      expect(owner).toBe(pictures[i]!.owner);
+    leftOut(scorerOf(small, { kind: "prototype", metric: "cosine" })).forEach(({ owner, heads }, i) => {
+      expect(owner).toBe(owners[i]);
       const protos = oracle.prototypesOf(
         moved.filter((_, k) => k !== i),
         rest(i).owners,
         4,
       );
       close(
-        distances,
+        heads,
         protos.map((p) => oracle.cosineDistance(moved[i]!, p)),
       );
     });
   });
 
   it.each([
-    ["one row a picture", undefined],
-    ["two views of a picture", [0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]],
-  ])("Mahalanobis, shrinkage and degrees kept, %s", (_name, groups) => {
-    const { classes, scorer } = scorerOf({ ...small, groups }, { kind: "prototype", metric: "mahalanobis" });
-    const { gamma } = oracle.pooledCovariance(z, owners, 4);
-    const degrees = z.length - 4;
-    const scatter = (rows: readonly number[][], of: readonly number[]): number[][] => {
-      const means = oracle.prototypesOf(rows, of, 4);
-      const residuals = rows.map((r, i) => r.map((v, k) => v - means[of[i]!]![k]!));
-      return oracle.product(oracle.transpose(residuals), residuals);
-    };
-    const trace = scatter(z, owners).reduce((s, r, i) => s + r[i]! / degrees, 0);
-    const out = groups ? [0, 1] : [0];
-    const others = z.filter((_, k) => !out.includes(k));
-    const of = owners.filter((_, k) => !out.includes(k));
-    const covariance = scatter(others, of).map((r, i) =>
-      r.map((v, j) => ((1 - gamma) * v) / degrees + (i === j ? (gamma * trace) / 9 : 0)),
-    );
-    const want = oracle.prototypesOf(others, of, 4).map((p) => oracle.mahalanobis(covariance, z[0]!, p));
-    const got = finish(leaveOut(classes, scorer, false))[0]!.distances;
-    want.forEach((w, c) => {
-      expect(got[c]! / w).toBeCloseTo(1, 5);
-    });
+    ["one row a picture", {}, [0]],
+    ["two views of a picture", { pictures: views }, [0, 1]],
+    [
+      "three pictures of one group",
+      { groups: owners.map((o, i) => (o === 1 && i < 6 ? "a" : null)) },
+      [3, 4, 5],
+    ],
+  ])("the predictive Gaussian, ρ kept, %s", (_name, more, out) => {
+    for (const support of [small, gallery(17, counts, 30)]) {
+      const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
+      const rho = oracle.ridgeOf(oracle.withinScatter(rows, owners, 4));
+      const others = rows.filter((_, k) => !out.includes(k));
+      const of = owners.filter((_, k) => !out.includes(k));
+      const scatter = oracle.withinScatter(others, of, 4);
+      const got = leftOut(scorerOf({ ...support, ...more }, { kind: "gaussian" }));
+      const first = got.find(({ owner }) => owner === owners[out[0]!])!.heads;
+      oracle.gaussianDistances(scatter, rho, others, of, 4, rows[out[0]!]!).forEach((w, c) => {
+        expect(first[c]! / w).toBeCloseTo(1, 5);
+      });
+    }
+  });
+
+  it("a class as if it had one row", () => {
+    const { scorer } = scorerOf(small, { kind: "gaussian" });
+    const rho = oracle.ridgeOf(oracle.withinScatter(z, owners, 4));
+    // Row 3 is the first of class 1: its distance from row 4 alone, without the scatter of class 1.
+    const kept = z.filter((_, k) => owners[k] !== 1 || k === 4);
+    const of = owners.filter((o, k) => o !== 1 || k === 4);
+    const want = oracle.gaussianDistances(oracle.withinScatter(kept, of, 4), rho, kept, of, 4, z[3]!)[1]!;
+    expect(scorer.alone(1)[0]![0]! / want).toBeCloseTo(1, 5);
   });
 });
 
 describe("the whole chain", () => {
-  it("answers with the oracle's confidences, distances and thresholds", () => {
+  it("answers with the oracle's confidences, distances and limits", () => {
     const counts25 = [25, 25, 25];
     const support = gallery(11, counts25, 12);
     const rows = list(support.embeddings).map((r) => oracle.powerL2(r, 0.5));
     const fitted = fitDecision(support, defaultDecision, defaultPriors);
     const q = oracle.powerL2(query.concat([0.5, 0.1, 0.9]), 0.5);
     const { candidates } = fitted.decide(stack([Float32Array.from([...query, 0.5, 0.1, 0.9])]));
-    const scores = oracle.ridgeScores(rows, support.labels, 3, 0.1, q);
-    const confidence = oracle.logSoftmax(scores.map((s) => s / fitted.temperature)).map(Math.exp);
-    const protos = oracle.prototypesOf(rows, support.labels, 3);
-
-    const own = rows.map((r, i) => {
+    const scatter = oracle.withinScatter(rows, support.labels, 3);
+    const rho = oracle.ridgeOf(scatter);
+    const want = oracle.gaussianDistances(scatter, rho, rows, support.labels, 3, q);
+    const confidence = oracle.logSoftmax(want.map((d) => -Math.log(d) / fitted.temperature)).map(Math.exp);
+    const scores: number[][] = [[], [], []];
+    rows.forEach((r, i) => {
       const others = rows.filter((_, k) => k !== i);
       const of = support.labels.filter((_, k) => k !== i);
-      return oracle.prototypesOf(others, of, 3).map((p) => oracle.cosineDistance(r, p));
+      const left = oracle.gaussianDistances(oracle.withinScatter(others, of, 3), rho, others, of, 3, r);
+      scores[support.labels[i]!]!.push(Math.log(Math.min(...left)));
     });
-    const average = (xs: readonly number[]): number => xs.reduce((s, x) => s + x, 0) / xs.length;
-    const means = [0, 1, 2].map((c) =>
-      average(own.flatMap((d, i) => (support.labels[i] === c ? [d[c]!] : []))),
-    );
-    const offsets = means.map((m) => ((0.25 * 25) / 35) * (m - average(means)));
-    const nearest = own.map((d) => Math.min(...d.map((x, c) => x - offsets[c]!)));
-    const quantile = oracle.conformal(nearest, Math.ceil((76 * 95) / 100));
+    const t = studentQuantile(0.95, 72 + 15);
+    const limits = oracle.logNormalLimits(scores, { t, deviation: 0.34, degrees: 72 });
 
     expect(candidates.map((c) => c.label).sort()).toEqual([0, 1, 2]);
     for (const { label, confidence: got, distance, threshold } of candidates) {
       expect(got).toBeCloseTo(confidence[label]!, 5);
-      expect(distance).toBeCloseTo(oracle.cosineDistance(q, protos[label]!), 6);
-      expect(threshold).toBeCloseTo(quantile + offsets[label]!, 6);
+      expect(distance / want[label]!).toBeCloseTo(1, 5);
+      expect(threshold! / limits[label]!).toBeCloseTo(1, 5);
     }
-    expect([...fitted.thresholdSources.values()]).toEqual(["pooled", "pooled", "pooled"]);
+    expect([...fitted.limits.values()].map(({ source }) => source)).toEqual(["own", "own", "own"]);
   });
 });

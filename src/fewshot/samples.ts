@@ -9,21 +9,28 @@ export interface ClassRows<Label> {
   readonly raw: readonly Float32Array[];
   /** After power and L2, each `[dim]`. */
   readonly rows: readonly Float32Array[];
-  /** Row numbers of each picture, the picture as it is first, then its views; they are left out together. */
-  readonly pictures: readonly (readonly number[])[];
+  readonly pictures: readonly ClassPicture[];
 }
 
-/** Throws DIMENSION_MISMATCH when labels or groups do not match the rows, or the rows the gallery. */
+export interface ClassPicture {
+  /** Row numbers: the picture as it is first, then its views. */
+  readonly rows: readonly number[];
+  /** Pictures of one group are left out together; `null`: by itself. */
+  readonly group: string | null;
+}
+
+/** Throws DIMENSION_MISMATCH when labels, pictures or groups do not match the rows, or the rows the gallery. */
 export function checkSupport<Label>(support: Support<Label>, dim: number): void {
-  const { embeddings, labels, groups } = support;
+  const { embeddings, labels, pictures, groups } = support;
   const fail = (expected: string, got: string): never => {
     throw new ProtolineError("DIMENSION_MISMATCH", {
       expected,
       got,
-      todo: "Pass one label (and one group, if any) for each row, all rows of one encoder.",
+      todo: "Pass one label (and one picture and one group, if any) for each row, all rows of one encoder.",
     });
   };
   if (labels.length !== embeddings.n) fail(`${embeddings.n} labels`, `${labels.length}`);
+  if (pictures && pictures.length !== embeddings.n) fail(`${embeddings.n} pictures`, `${pictures.length}`);
   if (groups && groups.length !== embeddings.n) fail(`${embeddings.n} groups`, `${groups.length}`);
   if (embeddings.dim !== dim) fail(`embeddings of ${dim} numbers`, `${embeddings.dim}`);
   checkRows(embeddings);
@@ -33,17 +40,21 @@ function checkRows(embeddings: Embeddings): void {
   for (let i = 0; i < embeddings.n; i++) checkFinite(row(embeddings, i), i);
 }
 
-/** Only the first row of each group where the spec has no support views: that is the picture as it is. */
+/** Only the first row of each picture where the spec has no support views: that is the picture as it is. */
 export function pickViews<Label>(support: Support<Label>, spec: Pick<DecisionSpec, "views">): Support<Label> {
-  const { embeddings, labels, groups } = support;
-  if (!groups || spec.views.support.length > 0) return support;
+  const { embeddings, labels, pictures, groups } = support;
+  if (!pictures || spec.views.support.length > 0) return support;
   const first = new Map<number, number>();
-  groups.forEach((group, i) => {
-    if (!first.has(group)) first.set(group, i);
+  pictures.forEach((picture, i) => {
+    if (!first.has(picture)) first.set(picture, i);
   });
   const rows = [...first.values()];
   if (rows.length === labels.length) return support;
-  return { embeddings: take(embeddings, rows), labels: rows.map((i) => labels[i]!) };
+  return {
+    embeddings: take(embeddings, rows),
+    labels: rows.map((i) => labels[i]!),
+    ...(groups && { groups: rows.map((i) => groups[i]!) }),
+  };
 }
 
 /** Rows of `support` put behind those of `classes`. */
@@ -52,11 +63,11 @@ export function* addRows<Label>(
   support: Support<Label>,
   transform: TransformSpec,
 ): Steps<ClassRows<Label>[]> {
-  const { embeddings, labels, groups } = support;
+  const { embeddings, labels, pictures, groups } = support;
   interface Draft {
     raw: Float32Array[];
     rows: Float32Array[];
-    pictures: number[][];
+    pictures: { rows: number[]; group: string | null }[];
     at: Map<number, number[]>;
   }
   const drafts = new Map<Label, Draft>();
@@ -69,18 +80,18 @@ export function* addRows<Label>(
       draft = {
         raw: old ? [...old.raw] : [],
         rows: old ? [...old.rows] : [],
-        pictures: old ? old.pictures.map((p) => [...p]) : [],
+        pictures: old ? old.pictures.map((p) => ({ ...p, rows: [...p.rows] })) : [],
         at: new Map(),
       };
       drafts.set(label, draft);
     }
     const raw = row(embeddings, i);
-    const group = groups ? groups[i]! : i;
-    let picture = draft.at.get(group);
+    const number = pictures ? pictures[i]! : i;
+    let picture = draft.at.get(number);
     if (!picture) {
       picture = [];
-      draft.at.set(group, picture);
-      draft.pictures.push(picture);
+      draft.at.set(number, picture);
+      draft.pictures.push({ rows: picture, group: groups?.[i] ?? null });
     }
     picture.push(draft.raw.length);
     draft.raw.push(raw);
@@ -100,12 +111,8 @@ export function* addRows<Label>(
 export function removeRows<Label>(
   classes: readonly ClassRows<Label>[],
   support: Support<Label>,
-): {
-  readonly classes: ClassRows<Label>[];
-  readonly removed: readonly { label: Label; row: Float32Array }[];
-} {
+): ClassRows<Label>[] {
   const gone = new Map<Label, Set<number>>();
-  const removed: { label: Label; row: Float32Array }[] = [];
   const byLabel = new Map(classes.map((c) => [c.label, c]));
   for (let i = 0; i < support.embeddings.n; i++) {
     const label = support.labels[i]!;
@@ -121,7 +128,6 @@ export function removeRows<Label>(
       });
     taken.add(at);
     gone.set(label, taken);
-    removed.push({ label, row: owner.rows[at]! });
   }
   const out: ClassRows<Label>[] = [];
   for (const c of classes) {
@@ -137,11 +143,14 @@ export function removeRows<Label>(
     if (moved.size === 0) continue;
     const kept = <T>(items: readonly T[]): T[] => items.filter((_, k) => moved.has(k));
     const pictures = c.pictures
-      .map((p) => p.filter((k) => moved.has(k)).map((k) => moved.get(k)!))
-      .filter((p) => p.length > 0);
+      .map(({ rows, group }) => ({
+        rows: rows.filter((k) => moved.has(k)).map((k) => moved.get(k)!),
+        group,
+      }))
+      .filter(({ rows }) => rows.length > 0);
     out.push({ label: c.label, raw: kept(c.raw), rows: kept(c.rows), pictures });
   }
-  return { classes: out, removed };
+  return out;
 }
 
 function same(a: Float32Array, b: Float32Array): boolean {

@@ -26,22 +26,8 @@ export function checkSpec(spec: DecisionSpec, priors: DecisionPriors, dim: numbe
       got: `${priors.baseMean.length}`,
       todo: "Use the bundle of the encoder that made the embeddings.",
     });
-  if (head.kind === "ridge") {
+  if (head.kind === "ridge")
     check(positive(head.lambda), "a ridge λ above 0", head.lambda, "Use a number between 0.1 and 1.");
-    if (head.projection)
-      check(
-        Number.isInteger(head.projection.dim) && head.projection.dim > 0,
-        "a projection onto a whole number of dimensions, at least 1",
-        head.projection.dim,
-        "Use null for no projection.",
-      );
-  }
-  check(
-    openSet.score !== "ridge" || head.kind === "ridge",
-    'the ridge head for the open-set score "ridge"',
-    `the head "${head.kind}"`,
-    "Choose the ridge head or another score.",
-  );
   check(
     openSet.falseRejectRate > 0 && openSet.falseRejectRate < 1,
     "a false-reject rate between 0 and 1",
@@ -54,5 +40,5 @@ export function checkSpec(spec: DecisionSpec, priors: DecisionPriors, dim: numbe
     ambiguity.margin,
     "Use 0.1, or 0 for never.",
   );
-  check(positive(priors.temperature), "a temperature above 0", priors.temperature, "Use 0.1.");
+  check(positive(priors.limits.deviation), "a prior deviation above 0", priors.limits.deviation, "Use 0.34.");
 }

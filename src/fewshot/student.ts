@@ -4,10 +4,23 @@ export function studentCdf(t: number, degrees: number): number {
   return t > 0 ? 1 - tail : tail;
 }
 
-/** The t with P(T ≤ t) = p, by bisection; p in (0, 1). */
+const quantiles = new Map<string, number>();
+const mostKept = 1000;
+
+/** The t with P(T ≤ t) = p, by bisection; p in (0, 1). The last thousand are remembered: limits ask for the same ones. */
 export function studentQuantile(p: number, degrees: number): number {
+  const key = `${p} ${degrees}`;
+  const known = quantiles.get(key);
+  if (known !== undefined) return known;
+  const found = bisect(p, degrees);
+  if (quantiles.size >= mostKept) quantiles.clear();
+  quantiles.set(key, found);
+  return found;
+}
+
+function bisect(p: number, degrees: number): number {
   if (p === 0.5) return 0;
-  if (p < 0.5) return -studentQuantile(1 - p, degrees);
+  if (p < 0.5) return -bisect(1 - p, degrees);
   let low = 0;
   let high = 1;
   while (studentCdf(high, degrees) < p && high < 1e12) high *= 2;

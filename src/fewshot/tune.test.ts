@@ -62,7 +62,7 @@ describe("tune", () => {
     const { chosen, report } = tune(support, { current: prototypeHead }, defaultPriors, createRng(2));
     expect(report.changed.head).toBe(true);
     expect(chosen.head).not.toEqual(prototypeHead.head);
-    const { head } = report.predicted;
+    const head = report.predicted.head!;
     expect(head.won).toBeGreaterThan(head.lost);
     expect(head.p).toBeLessThan(0.05);
     expect(report.pictures).toBe(90);
@@ -75,7 +75,7 @@ describe("tune", () => {
       (i) => fitted.decide(take(all.embeddings, [i])).candidates[0]!.label === all.labels[i],
     );
     // 150 held-out and 90 left-out pictures: three standard errors of the difference are about 0.12.
-    expect(Math.abs(right.length / held.length - head.accuracy)).toBeLessThan(0.12);
+    expect(Math.abs(right.length / held.length - head.right.hits / head.right.of)).toBeLessThan(0.12);
   });
 
   it("changes nothing when the difference is within noise", () => {
@@ -83,7 +83,7 @@ describe("tune", () => {
     for (const current of [defaultDecision, prototypeHead]) {
       const { chosen, report } = tune(support, { current }, defaultPriors, createRng(4));
       expect(chosen).toEqual(current);
-      expect(report.changed).toEqual({ head: false, score: false });
+      expect(report.changed).toEqual({ head: false, falseRejectRate: false });
       expect(report.summary).toContain("Head and transform stay");
     }
   });
@@ -101,10 +101,10 @@ describe("tune", () => {
 
   it("chooses views only where they are allowed and there", () => {
     const support = misleading(createRng(5), 3, 8);
-    const groups = support.labels.map((_, i) => Math.floor(i / 2));
-    const without = tune({ ...support, groups }, {}, defaultPriors, createRng(6)).report;
+    const pictures = support.labels.map((_, i) => Math.floor(i / 2));
+    const without = tune({ ...support, pictures }, {}, defaultPriors, createRng(6)).report;
     expect(without.heads.every((h) => h.views.support.length === 0)).toBe(true);
-    const { report } = tune({ ...support, groups }, { views: ["dihedral"] }, defaultPriors, createRng(6));
+    const { report } = tune({ ...support, pictures }, { views: ["dihedral"] }, defaultPriors, createRng(6));
     expect(report.pictures).toBe(12);
     expect(new Set(report.heads.map((h) => JSON.stringify(h.views)))).toEqual(
       new Set(
@@ -124,6 +124,26 @@ describe("tune", () => {
     expect(report).toMatchObject({ pictures: 60, classes: 12, ofPictures: 240, ofClasses: 12 });
     expect(report.summary).toContain("60 of 240 pictures");
     expect(run(1)).toEqual(report);
+  });
+
+  it("says what can be said of one class, and of two both rates", () => {
+    const one = easy(createRng(9), 1, 12);
+    const { chosen, report } = tune(one, { falseRejectRate: 0.1 }, defaultPriors, createRng(1));
+    expect(chosen).toEqual({ ...defaultDecision, openSet: { falseRejectRate: 0.1 } });
+    expect(report).toMatchObject({
+      heads: [],
+      predicted: { head: null },
+      changed: { falseRejectRate: true },
+    });
+    expect(report.predicted.open.rates.map(({ stated, caught }) => [stated, caught])).toEqual(
+      [0.01, 0.05, 0.1, 0.2].map((rate) => [rate, null]),
+    );
+    expect(report.predicted.open.rates[2]!.falseReject.of).toBe(12);
+    expect(report.summary).toContain("nothing can be said with one class");
+
+    const { open } = tune(easy(createRng(9), 2, 12), {}, defaultPriors, createRng(1)).report.predicted;
+    expect(open.rates.every(({ caught }) => caught!.of === 24)).toBe(true);
+    expect(open.strangers.map(({ label }) => label).sort()).toEqual(["0", "1"]);
   });
 
   it("refuses a gallery that has nothing to leave out", () => {

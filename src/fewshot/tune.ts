@@ -1,16 +1,17 @@
-import { finish, ProtolineError, type Rng, take } from "../core/index.ts";
+import { finish, ProtolineError, type Rng } from "../core/index.ts";
 import { defaultDecision } from "./defaults.ts";
-import { averageRows, centerOf, leaveOut, makeHead, makeOpenSet } from "./fit.ts";
-import type { Scorer } from "./heads/scorer.ts";
-import { auroc, meanAndInterval } from "./metrics.ts";
+import { type DistinctClass, distinct } from "./distinct.ts";
+import { type ExpectedRates, expectedRates } from "./expected.ts";
+import { leaveUnitOut, makeScorers } from "./fit.ts";
 import { adjustedChances } from "./paired.ts";
-import { addRows, type ClassRows, checkSupport, pickViews } from "./samples.ts";
+import { choosePart } from "./part.ts";
+import { addRows, checkSupport, pickViews } from "./samples.ts";
+import { type CountedShare, countedShare } from "./shares.ts";
 import { checkSpec } from "./spec.ts";
 import type {
   DecisionPriors,
   DecisionSpec,
   HeadSpec,
-  OpenSetSpec,
   Support,
   TransformSpec,
   ViewKind,
@@ -20,8 +21,12 @@ import type {
 export interface TuneOptions {
   /** The decision to keep unless another is better beyond noise. Default `defaultDecision`. */
   readonly current?: DecisionSpec;
+  /** Whether another choice may take the place of the current one. Default true; false reports alone. */
+  readonly choose?: boolean;
+  /** The share of frames of known classes that may be called unknown, in (0, 1). Default: the current one. */
+  readonly falseRejectRate?: number;
   /**
-   * What the further rows of each group show. Only with this may `tune` choose views; leave it out where orientation
+   * What the further rows of each picture show. Only with this may `tune` choose views; leave it out where orientation
    * or colour carries meaning. Default none.
    */
   readonly views?: readonly ViewKind[];
@@ -34,26 +39,12 @@ export interface TunedHead {
   readonly views: ViewsSpec;
   readonly transform: TransformSpec;
   readonly head: HeadSpec;
-  /** Share of pictures named right, 0 … 1, and its 95 % interval (Wilson 1927). */
-  readonly accuracy: number;
-  readonly interval: readonly [low: number, high: number];
+  /** Pictures named right. */
+  readonly right: CountedShare;
   /** Pictures that this one alone names right, and that the current one alone does. */
   readonly won: number;
   readonly lost: number;
   /** The chance that the best of all choices would win as much by luck; below 0.05 it is better beyond noise. */
-  readonly p: number;
-}
-
-/** How well a score tells pictures of a class that is left out of the gallery from those of the others. */
-export interface TunedScore {
-  readonly transform: TransformSpec;
-  readonly head: HeadSpec;
-  readonly score: OpenSetSpec["score"];
-  /** Mean over the left-out classes, 0 … 1; NaN with fewer than two classes. */
-  readonly auroc: number;
-  readonly ci95: number;
-  /** Mean gain on the current score, class by class, and the chance that the best of all would gain as much by luck. */
-  readonly gain: number;
   readonly p: number;
 }
 
@@ -63,30 +54,30 @@ export interface TuneReport {
   readonly classes: number;
   readonly ofPictures: number;
   readonly ofClasses: number;
-  /** Best first. */
+  /** Best first; empty for one class, which names every picture right. */
   readonly heads: readonly TunedHead[];
-  readonly scores: readonly TunedScore[];
-  /** What is predicted for new pictures with the chosen decision: `heads` and `scores` of it. */
-  readonly predicted: { readonly head: TunedHead; readonly score: TunedScore | null };
-  readonly changed: { readonly head: boolean; readonly score: boolean };
+  /** What is predicted for new pictures with the chosen decision. */
+  readonly predicted: {
+    /** `null` for one class. */
+    readonly head: TunedHead | null;
+    readonly open: ExpectedRates<string>;
+  };
+  readonly changed: { readonly head: boolean; readonly falseRejectRate: boolean };
   /** What was chosen, by how much it won, on how many pictures; full sentences. */
   readonly summary: string;
 }
 
 /** A choice is better beyond noise when luck alone would show such a gain less often than this. */
 const significance = 0.05;
-/** Classes that are left out in turn, at most. */
-const mostClassesOut = 8;
-/** Known pictures that each left-out class is told from, at most. */
-const mostKnown = 100;
 
 /**
- * Chooses transform, head, views and open-set score on the gallery's own pictures: by the accuracy of leaving each
- * picture out (closed form), and by the AUROC of leaving each class out. The current decision stays unless another is
- * better beyond what the best of so many choices would be by luck, by a permutation test over pictures (for the head) or classes
- * (for the score, which takes five classes at least). A head that is not significantly worse
- * than the best may be taken along for a transform with a significantly better open-set score. `rng` picks the part of a
- * gallery above the limit. Throws TOO_FEW_SAMPLES without two classes of two pictures.
+ * Chooses transform, head and views on the gallery's own pictures, by the accuracy of leaving each out (with its group and its
+ * near-duplicates), and says what is to be expected of known and unknown parts; see {@link expectedRates}. The current
+ * decision stays unless another is better beyond what the best of so many choices would be by luck, by a permutation test
+ * over pictures. `rng` picks the part of a gallery above the limit. With one class there is nothing to choose and the
+ * report says what can be said of it.
+ *
+ * Throws TOO_FEW_SAMPLES without a class of two pictures.
  */
 export function tune<Label>(
   support: Support<Label>,
@@ -95,158 +86,117 @@ export function tune<Label>(
   rng: Rng,
 ): { readonly chosen: DecisionSpec; readonly report: TuneReport } {
   const current = options.current ?? defaultDecision;
+  const falseRejectRate = options.falseRejectRate ?? current.openSet.falseRejectRate;
   const { dim } = support.embeddings;
-  checkSpec(current, priors, dim);
+  checkSpec({ ...current, openSet: { falseRejectRate } }, priors, dim);
   checkSupport(support, dim);
   const part = choosePart(support, options.limit ?? 400, rng);
-  if (part.classes < 2)
+  if (part.classes < 1)
     throw new ProtolineError("TOO_FEW_SAMPLES", {
-      expected: "at least two classes with two pictures each",
-      got: `${part.classes}`,
+      expected: "at least one class with two pictures",
+      got: "none",
       todo: "Enroll more pictures, then tune.",
     });
-
-  const galleries = galleryCache(part.support, dim);
-  const judge = (views: ViewsSpec, transform: TransformSpec, head: HeadSpec): Judged => {
-    const classes = galleries(views, transform);
-    const center = centerOf(classes, dim, transform, priors);
-    const scorer = finish(makeHead(classes, dim, head, transform, center));
-    const left = finish(leaveOut(classes, scorer, views.query.length > 0, Number.POSITIVE_INFINITY));
-    const right = left.map(({ owner, distances }) =>
-      distances.every((d, c) => c === owner || d > distances[owner]!),
-    );
-    return { views, transform, head, right };
-  };
-  const base = judge(current.views, current.transform, current.head);
-  const judged = [base];
-  for (const views of viewChoices(current.views, options.views ?? []))
-    for (const [transform, head] of headChoices(priors))
-      if (!same([views, transform, head], [base.views, base.transform, base.head]))
-        judged.push(judge(views, transform, head));
-  const chances = adjustedChances(
-    judged.slice(1).map((j) => gainsOf(j, base)),
-    rng.fork(1),
+  const heads = part.classes > 1 ? judgeHeads(part.support, current, options.views ?? [], priors, rng) : [];
+  const base = heads.find(({ current: is }) => is) ?? null;
+  const sorted = heads.toSorted(
+    (a, b) =>
+      b.right.hits - a.right.hits || Number(same(b.head, current.head)) - Number(same(a.head, current.head)),
   );
-  const heads = judged.map((j, i) => compare(j, base, i === 0 ? 1 : chances[i - 1]!));
-  // Among equals the current head first, so that a transform is not changed together with the head for nothing.
-  const familiar = (h: TunedHead): number => Number(same(h.head, base.head));
-  const sorted = [...heads].sort((a, b) => b.accuracy - a.accuracy || familiar(b) - familiar(a));
-  const better = sorted.find((h) => h.p < significance);
-  const best = better ?? heads[0]!;
-
-  // For each power the best head that is not significantly worse than the best of all.
-  const bestJudged = judged[heads.indexOf(best)]!;
-  const companions = new Map<number | null, Judged>([[best.transform.power, bestJudged]]);
-  for (const h of sorted) {
-    const j = judged[heads.indexOf(h)]!;
-    const worse = adjustedChances([gainsOf(bestJudged, j)], rng.fork(2))[0]! < significance;
-    if (!companions.has(h.transform.power) && !worse && same(h.views, best.views))
-      companions.set(h.transform.power, j);
-  }
-  const outs = rng.sample(part.classes, Math.min(part.classes, mostClassesOut));
-  const scored = [...companions.values()].flatMap((j) =>
-    scoreChoices(j.head).map((score) => ({
-      j,
-      score,
-      byClass: leaveClassesOut(galleries(j.views, j.transform), outs, dim, j, score, priors),
-    })),
-  );
-  const wanted =
-    current.openSet.score === "ridge" && best.head.kind !== "ridge" ? "cosine" : current.openSet.score;
-  const baseScore = scored.find((s) => s.j === bestJudged && s.score === wanted)!;
-  const scoreGains = scored.map((s) => s.byClass.map((a, i) => a - baseScore.byClass[i]!));
-  const scoreChances = adjustedChances(scoreGains, rng.fork(3));
-  const scores = scored.map(({ j, score, byClass }, i): TunedScore => {
-    const { mean, ci95 } = meanAndInterval(byClass);
-    const gain = meanAndInterval(scoreGains[i]!).mean;
-    const { transform, head } = j;
-    return { transform, head, score, auroc: mean, ci95, gain, p: scoreChances[i]! };
-  });
-  const ranked = [...scores].sort((a, b) => b.auroc - a.auroc);
-  const betterScore = ranked.find((s) => s.p < significance);
-  const finalScore = betterScore ?? scores[scored.indexOf(baseScore)]!;
-  const finalHead = heads[judged.indexOf(scored[scores.indexOf(finalScore)]!.j)]!;
-
+  const best = (options.choose === false ? undefined : sorted.find(({ p }) => p < significance)) ?? base;
   const chosen: DecisionSpec = {
     ...current,
-    views: finalHead.views,
-    transform: finalHead.transform,
-    head: finalHead.head,
-    openSet: { ...current.openSet, score: finalScore.score },
+    ...(best && { views: best.views, transform: best.transform, head: best.head }),
+    openSet: { falseRejectRate },
   };
+  const named: Support<string> = { ...part.support, labels: part.support.labels.map(String) };
   const report = {
     pictures: part.pictures,
     classes: part.classes,
     ofPictures: part.ofPictures,
     ofClasses: part.ofClasses,
-    heads: sorted,
-    scores: ranked,
-    predicted: { head: finalHead, score: Number.isFinite(finalScore.auroc) ? finalScore : null },
-    changed: { head: finalHead !== heads[0], score: finalScore.score !== current.openSet.score },
+    heads: sorted.map(({ current: _, ...head }) => head),
+    predicted: { head: best && withoutFlag(best), open: expectedRates(named, chosen, priors, rng.fork(2)) },
+    changed: {
+      head: best !== base,
+      falseRejectRate: falseRejectRate !== current.openSet.falseRejectRate,
+    },
   };
-  return { chosen, report: { ...report, summary: summarize(report, heads[0]!) } };
+  return { chosen, report: { ...report, summary: summarize(report, base, falseRejectRate) } };
 }
 
-interface Judged {
-  readonly views: ViewsSpec;
-  readonly transform: TransformSpec;
-  readonly head: HeadSpec;
-  /** For each left-out picture, whether it was named right. */
-  readonly right: readonly boolean[];
+interface JudgedHead extends TunedHead {
+  /** It is the one in use. */
+  readonly current: boolean;
 }
+
+const withoutFlag = ({ current: _, ...head }: JudgedHead): TunedHead => head;
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Classes with a second picture, of a part of the gallery that is small enough to try everything on. */
-function choosePart<Label>(support: Support<Label>, limit: number, rng: Rng) {
-  const { embeddings, labels, groups } = support;
-  const byLabel = new Map<Label, Map<number, number[]>>();
-  labels.forEach((label, i) => {
-    const pictures = byLabel.get(label) ?? new Map<number, number[]>();
-    byLabel.set(label, pictures);
-    const group = groups ? groups[i]! : i;
-    const rows = pictures.get(group);
-    if (rows) rows.push(i);
-    else pictures.set(group, [i]);
-  });
-  const all = [...byLabel.values()].map((pictures) => [...pictures.values()]);
-  const ofPictures = all.reduce((sum, pictures) => sum + pictures.length, 0);
-  const usable = all.filter((pictures) => pictures.length >= 2);
-  const rowsOf = (classes: readonly number[][][]): number =>
-    classes.reduce((sum, pictures) => sum + pictures.reduce((n, rows) => n + rows.length, 0), 0);
-  let chosen = usable;
-  if (rowsOf(usable) > limit) {
-    const pictureLimit = Math.floor((limit * usable.reduce((s, p) => s + p.length, 0)) / rowsOf(usable));
-    const each = Math.max(5, Math.floor(pictureLimit / usable.length));
-    const many = Math.max(2, Math.min(usable.length, Math.floor(pictureLimit / each)));
-    chosen = rng
-      .sample(usable.length, many)
-      .map((c) => rng.sample(usable[c]!.length, each).map((k) => usable[c]![k]!));
-  }
-  const rows = chosen.flatMap((pictures) => pictures.flat());
-  const numbers = chosen.flatMap((pictures, c) =>
-    pictures.flatMap((picture, k) => picture.map(() => c * ofPictures + k)),
-  );
-  return {
-    support: { embeddings: take(embeddings, rows), labels: rows.map((i) => labels[i]!), groups: numbers },
-    pictures: chosen.reduce((sum, pictures) => sum + pictures.length, 0),
-    classes: chosen.length,
-    ofPictures,
-    ofClasses: all.length,
+/** The current choice and all others, by leaving each picture out. */
+function judgeHeads<Label>(
+  support: Support<Label>,
+  current: DecisionSpec,
+  kinds: readonly ViewKind[],
+  priors: DecisionPriors,
+  rng: Rng,
+): JudgedHead[] {
+  const { dim } = support.embeddings;
+  const galleries = galleryCache(support);
+  const rightOf = ({ views, transform, head }: Choice): readonly boolean[] => {
+    const classes = galleries(views, transform);
+    const scorers = finish(makeScorers(classes, dim, { head, transform }, priors));
+    return classes.flatMap(({ units }, owner) =>
+      units.length < 2
+        ? []
+        : units
+            .flatMap((_, unit) => leaveUnitOut(classes, scorers, owner, unit, views.query.length > 0))
+            .sort((a, b) => a.picture - b.picture)
+            .map(({ heads }) => heads.every((d, c) => c === owner || d > heads[owner]!)),
+    );
   };
+  const { views, transform, head } = current;
+  const first: Choice = { views, transform, head };
+  const others = viewChoices(views, kinds)
+    .flatMap((v) => headChoices(priors).map((choice): Choice => ({ ...choice, views: v })))
+    .filter((choice) => !same(choice, first));
+  const base = rightOf(first);
+  const judged = others.map(rightOf);
+  const gainsOf = (right: readonly boolean[]): number[] => right.map((ok, i) => Number(ok) - Number(base[i]));
+  const chances = adjustedChances(judged.map(gainsOf), rng.fork(1));
+  const told = (choice: Choice, right: readonly boolean[], p: number): JudgedHead => {
+    const gains = gainsOf(right);
+    return {
+      ...choice,
+      right: countedShare(right.filter(Boolean).length, right.length),
+      won: gains.filter((g) => g > 0).length,
+      lost: gains.filter((g) => g < 0).length,
+      p,
+      current: choice === first,
+    };
+  };
+  return [told(first, base, 1), ...others.map((choice, i) => told(choice, judged[i]!, chances[i]!))];
+}
+
+interface Choice {
+  readonly views: ViewsSpec;
+  readonly transform: TransformSpec;
+  readonly head: HeadSpec;
 }
 
 /** Power and L2 are done once for each power and set of views. */
-function galleryCache<Label>(support: Support<Label>, dim: number) {
-  const made = new Map<string, ClassRows<Label>[]>();
-  return (views: ViewsSpec, transform: TransformSpec): ClassRows<Label>[] => {
-    // Views of the query are judged by the group's rows, which must then be there.
+function galleryCache<Label>(support: Support<Label>) {
+  const { dim } = support.embeddings;
+  const made = new Map<string, DistinctClass<Label>[]>();
+  return (views: ViewsSpec, transform: TransformSpec): DistinctClass<Label>[] => {
+    // Views of the query are judged by the picture's rows, which must then be there.
     const all = views.support.length > 0 || views.query.length > 0;
     const key = JSON.stringify([all, transform.power, transform.normalize, dim]);
     let classes = made.get(key);
     if (!classes) {
       const used = all ? support : pickViews(support, { views });
-      classes = finish(addRows([], used, transform));
+      classes = finish(addRows([], used, transform)).map(distinct);
       made.set(key, classes);
     }
     return classes;
@@ -259,98 +209,44 @@ function viewChoices(current: ViewsSpec, kinds: readonly ViewKind[]): ViewsSpec[
   return [none, { support: kinds, query: [] }, { support: kinds, query: kinds }];
 }
 
-function headChoices(priors: DecisionPriors): (readonly [TransformSpec, HeadSpec])[] {
-  const out: (readonly [TransformSpec, HeadSpec])[] = [];
-  for (const power of [null, 0.5]) {
-    const centers: TransformSpec["center"][] = ["none", "gallery"];
-    if (priors.baseMean) centers.push("base");
-    for (const center of centers)
-      out.push([
-        { power, normalize: true, center },
-        { kind: "prototype", metric: "cosine" },
-      ]);
-    // These two do not depend on the centre, which then serves the open-set score and the nearest pictures.
-    const transform: TransformSpec = { power, normalize: true, center: "gallery" };
-    out.push([transform, { kind: "prototype", metric: "mahalanobis" }]);
-    for (const lambda of [0.01, 0.1, 1]) out.push([transform, { kind: "ridge", lambda, projection: null }]);
-  }
-  return out;
-}
-
-function scoreChoices(head: HeadSpec): OpenSetSpec["score"][] {
-  return head.kind === "ridge"
-    ? ["cosine", "centeredCosine", "mahalanobis", "ridge"]
-    : ["cosine", "centeredCosine", "mahalanobis"];
-}
-
-/** 1 for each picture that `j` alone names right, −1 for each that `base` alone does. */
-function gainsOf(j: Judged, base: Judged): number[] {
-  return j.right.map((ok, i) => Number(ok) - Number(base.right[i]));
-}
-
-function compare(j: Judged, base: Judged, p: number): TunedHead {
-  const gains = gainsOf(j, base);
-  const accuracy = j.right.filter(Boolean).length / j.right.length;
-  const won = gains.filter((g) => g > 0).length;
-  const lost = gains.filter((g) => g < 0).length;
-  const { views, transform, head } = j;
-  return { views, transform, head, accuracy, interval: wilson(accuracy, j.right.length), won, lost, p };
-}
-
-function wilson(share: number, n: number): [number, number] {
-  const z = 1.96;
-  const middle = (share + (z * z) / (2 * n)) / (1 + (z * z) / n);
-  const half = (z / (1 + (z * z) / n)) * Math.sqrt((share * (1 - share)) / n + (z * z) / (4 * n * n));
-  return [Math.max(0, middle - half), Math.min(1, middle + half)];
-}
-
-/** The AUROC of each class of `outs`, left out of the gallery, against the left-out pictures of the others. */
-function leaveClassesOut<Label>(
-  classes: readonly ClassRows<Label>[],
-  outs: readonly number[],
-  dim: number,
-  { transform, head, views }: Judged,
-  score: OpenSetSpec["score"],
-  priors: DecisionPriors,
-): number[] {
-  const averageViews = views.query.length > 0;
-  const least = (distances: Float64Array): number => distances.reduce((a, b) => Math.min(a, b));
-  return outs.map((out) => {
-    const rest = classes.filter((_, c) => c !== out);
-    const center = centerOf(rest, dim, transform, priors);
-    const scorer: Scorer = finish(
-      score === "ridge"
-        ? makeHead(rest, dim, head, transform, center)
-        : makeOpenSet(rest, dim, score, transform, center),
-    );
-    const left = finish(leaveOut(rest, scorer, averageViews, mostKnown));
-    const known = left.map((l) => least(l.distances));
-    const { rows, pictures } = classes[out]!;
-    const unknown = pictures.map((picture) => {
-      const seen = averageViews ? picture : picture.slice(0, 1);
-      return least(averageRows(seen.map((i) => scorer.distances(rows[i]!))));
-    });
-    return auroc(known, unknown);
+/** Those that win somewhere in docs/results/decision.md. */
+function headChoices(priors: DecisionPriors): Omit<Choice, "views">[] {
+  return [null, 0.5].flatMap((power): Omit<Choice, "views">[] => {
+    const plain: TransformSpec = { power, normalize: true, center: "none" };
+    const centered: TransformSpec = { ...plain, center: priors.baseMean ? "base" : "gallery" };
+    return [
+      { transform: plain, head: { kind: "gaussian" } },
+      { transform: plain, head: { kind: "ridge", lambda: 0.1 } },
+      { transform: centered, head: { kind: "prototype", metric: "cosine" } },
+    ];
   });
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function summarize(report: Omit<TuneReport, "summary">, current: TunedHead): string {
-  const { head, score } = report.predicted;
+const rangeOf = ({ hits, of, interval: [low, high] }: CountedShare): string =>
+  `${percent(hits / of)} (${percent(low)} to ${percent(high)})`;
+
+function summarize(
+  { pictures, classes, ofPictures, ofClasses, predicted, changed }: Omit<TuneReport, "summary">,
+  base: TunedHead | null,
+  rate: number,
+): string {
   const part =
-    report.pictures < report.ofPictures
-      ? `${report.pictures} of ${report.ofPictures} pictures of ${report.classes} of ${report.ofClasses} classes`
-      : `${report.pictures} pictures of ${report.classes} classes`;
-  const range = `${percent(head.accuracy)} (${percent(head.interval[0])} to ${percent(head.interval[1])})`;
-  const first = report.changed.head
-    ? `Leaving out each of ${part}, the new head and transform name ${range} right, the current ones ${percent(current.accuracy)}: ${head.won} won, ${head.lost} lost.`
-    : `Head and transform stay: on ${part}, each left out in turn, they name ${range} right, and no other choice is better beyond noise.`;
-  if (!score) return first;
-  const told = `leaving out each class in turn, AUROC ${percent(score.auroc)}`;
-  const second =
-    score.p < significance
-      ? `Unknown parts are told best by ${score.score}: ${told}, ${percent(score.gain)} more than before, p = ${score.p.toFixed(3)}.`
-      : `Unknown parts are told by ${score.score}: ${told}; no other score is better beyond noise.`;
-  return `${first} ${second}`;
+    pictures < ofPictures
+      ? `${pictures} of ${ofPictures} pictures of ${classes} of ${ofClasses} classes`
+      : `${pictures} pictures of ${classes} ${classes === 1 ? "class" : "classes"}`;
+  const { head } = predicted;
+  const naming =
+    head === null || base === null
+      ? `There is one class: on ${part} nothing can be said of naming.`
+      : changed.head
+        ? `Leaving out each of ${part}, the new head and transform name ${rangeOf(head.right)} right, the current ones ${percent(base.right.hits / base.right.of)}: ${head.won} won, ${head.lost} lost.`
+        : `Head and transform stay: on ${part}, each left out in turn, they name ${rangeOf(head.right)} right, and no other choice is better beyond noise.`;
+  const at = predicted.open.rates.find(({ stated }) => stated === rate)!;
+  const rejected = at.falseReject.of > 0 ? rangeOf(at.falseReject) : "an unknown share";
+  const caught = at.caught
+    ? `of parts never shown ${rangeOf(at.caught)} would be caught (each class in turn as the stranger)`
+    : "of parts never shown nothing can be said with one class";
+  return `${naming} At a stated ${percent(rate)}, ${caught}, of known parts ${rejected} called unknown.`;
 }

@@ -64,7 +64,7 @@ export async function runLine(options: LineOptions): Promise<LineReport> {
   const answer = async (frame: Frame): Promise<Pick<LineResult, "answer" | "lineage">> => {
     try {
       const said = await recognize(frame.bytes, frame);
-      const { kind, candidates, confidence, distance, revision, ...rest } = said;
+      const { kind, candidates, confidence, distance, limit, revision, ...rest } = said;
       counts[kind]++;
       return {
         answer: {
@@ -72,7 +72,7 @@ export async function runLine(options: LineOptions): Promise<LineReport> {
           label: "label" in rest ? rest.label : null,
           confidence,
           distance,
-          threshold: candidates[0]?.threshold ?? null,
+          threshold: limit.threshold,
           candidates: candidates.map(({ label, distance: away, threshold }) => ({
             label,
             distance: away,

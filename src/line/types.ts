@@ -35,13 +35,13 @@ export interface LineResult extends FrameFacts {
         readonly label: string | null;
         readonly confidence: number;
         readonly distance: number;
-        /** The limit of the nearest class, beyond which a frame is unknown. */
+        /** The limit of the nearest class, beyond which a frame is unknown; `null` where none is known yet. */
         readonly threshold: number | null;
         /** Nearest first, each with the limit of its class. */
         readonly candidates: readonly {
           readonly label: string;
           readonly distance: number;
-          readonly threshold: number;
+          readonly threshold: number | null;
         }[];
       }
     /** The picture could not be read, or there was nothing to compare with. */

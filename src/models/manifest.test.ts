@@ -47,6 +47,19 @@ describe("parseManifest", () => {
     });
   });
 
+  it("takes decision and priors that an older Protoline wrote in today's form", () => {
+    const older = {
+      ...manifest.decision,
+      head: { kind: "ridge", lambda: 0.1, projection: null },
+      openSet: { score: "cosine", falseRejectRate: 0.05 },
+    };
+    const priors = { baseMean: null, temperature: 0.08, thresholds: [] };
+    const parsed = parseManifest({ ...manifest, decision: older, priors });
+    expect(parsed.decision.head).toEqual({ kind: "ridge", lambda: 0.1 });
+    expect(parsed.decision.openSet).toEqual({ falseRejectRate: 0.05 });
+    expect(parsed.priors).toEqual(defaultPriors);
+  });
+
   it("does not change what it was given", () => {
     const given = withField("decision", undefined);
     const before = JSON.stringify(given);
@@ -68,10 +81,10 @@ describe("parseManifest", () => {
     ["preprocess.mean", [0, 0, 0], "1 number", "3"],
     ["preprocess.std", [0], "> 0", "0"],
     ["decision.head.kind", "forest", "prototype", "forest"],
-    ["decision.head.lambda", -1, "> 0", "-1"],
+    ["decision.head", { kind: "ridge", lambda: -1 }, "> 0", "-1"],
     ["decision.transform.power", "half", "number or null", "half"],
     ["decision.openSet.falseRejectRate", 1, "< 1", "1"],
-    ["priors.temperature", 0, "> 0", "0"],
+    ["priors.limits", { deviation: 0, oneShot: null }, "> 0", "0"],
     ["priors.baseMean", [1, 2], "834 numbers", "2"],
     ["provenance.license", "", "1", ""],
   ])("refuses %s = %j, naming field, expected and got", (field, value, expected, got) => {

@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import { Value } from "typebox/value";
 import { ProtolineError, quote } from "../core/index.ts";
-import { defaultDecision, defaultPriors } from "../fewshot/index.ts";
+import { currentDecision, currentPriors, defaultDecision, defaultPriors } from "../fewshot/index.ts";
 import { shownLength } from "./learned.ts";
 import type { Manifest } from "./types.ts";
 
@@ -11,7 +11,6 @@ const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
 const positive = Type.Number({ exclusiveMinimum: 0 });
 const side = Type.Integer({ minimum: 1, maximum: 4096 });
 const rate = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 });
-const score = Type.Enum(["cosine", "centeredCosine", "mahalanobis", "ridge"]);
 const views = Type.Array(Type.Enum(["dihedral", "crop", "color", "cutout"]));
 
 const preprocess = Type.Object(
@@ -35,30 +34,22 @@ const decision = Type.Object(
       {
         power: nullable(positive),
         normalize: Type.Boolean(),
-        center: Type.Enum(["none", "base", "gallery", "running"]),
+        center: Type.Enum(["none", "base", "gallery"]),
       },
       strict,
     ),
     head: Type.Union([
+      Type.Object({ kind: Type.Literal("gaussian") }, strict),
       Type.Object(
         {
           kind: Type.Literal("prototype"),
-          metric: Type.Enum(["squaredEuclidean", "euclidean", "cosine", "mahalanobis"]),
+          metric: Type.Enum(["squaredEuclidean", "euclidean", "cosine"]),
         },
         strict,
       ),
-      Type.Object(
-        {
-          kind: Type.Literal("ridge"),
-          lambda: positive,
-          projection: nullable(
-            Type.Object({ dim: Type.Integer({ minimum: 1 }), seed: Type.Integer() }, strict),
-          ),
-        },
-        strict,
-      ),
+      Type.Object({ kind: Type.Literal("ridge"), lambda: positive }, strict),
     ]),
-    openSet: Type.Object({ score, falseRejectRate: rate }, strict),
+    openSet: Type.Object({ falseRejectRate: rate }, strict),
     ambiguity: Type.Object({ margin: Type.Number({ minimum: 0, exclusiveMaximum: 1 }) }, strict),
   },
   { ...strict, default: defaultDecision },
@@ -67,12 +58,12 @@ const decision = Type.Object(
 const priors = Type.Object(
   {
     baseMean: nullable(Type.Array(Type.Number())),
-    temperature: positive,
-    thresholds: Type.Array(
-      Type.Object(
-        { score, shot: Type.Integer({ minimum: 1 }), falseRejectRate: rate, threshold: Type.Number() },
-        strict,
-      ),
+    limits: Type.Object(
+      {
+        deviation: positive,
+        oneShot: nullable(Type.Array(Type.Object({ rate, threshold: positive }, strict), { minItems: 1 })),
+      },
+      { ...strict, default: defaultPriors.limits },
     ),
   },
   { ...strict, default: defaultPriors },
@@ -119,7 +110,7 @@ const schema = Type.Object(
  * @param where file name for the message. Throws BUNDLE_INVALID that names the first wrong field.
  */
 export function parseManifest(value: unknown, where = "the manifest"): Manifest {
-  const filled: unknown = Value.Default(schema, structuredClone(value));
+  const filled: unknown = Value.Default(schema, inTodaysForm(structuredClone(value)));
   if (!Value.Check(schema, filled)) throw fieldError(filled, where);
   const manifest: Static<typeof schema> = filled;
 
@@ -142,6 +133,16 @@ export function parseManifest(value: unknown, where = "the manifest"): Manifest 
       `${baseMean.length}`,
     );
   return manifest;
+}
+
+/** Decision and priors of a manifest that an older Protoline wrote. */
+function inTodaysForm(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  return {
+    ...value,
+    ...("decision" in value && { decision: currentDecision(value.decision) }),
+    ...("priors" in value && { priors: currentPriors(value.priors) }),
+  };
 }
 
 function invalid(where: string, field: string, expected: string, got: string): ProtolineError {

@@ -216,12 +216,8 @@ export function scatteringBundle(): Bundle {
         standardize: "none",
       },
       // The numbers are logarithms already: a power would only distort them.
-      decision: {
-        ...defaultDecision,
-        transform: { ...defaultDecision.transform, power: null },
-        head: { kind: "ridge", lambda: 0.03, projection: null },
-      },
-      priors: { ...defaultPriors, temperature: 0.2, baseMean: null },
+      decision: { ...defaultDecision, transform: { ...defaultDecision.transform, power: null } },
+      priors: { ...defaultPriors, baseMean: null },
       provenance: {
         origin: "built in: wavelet scattering, computed from formulas",
         license: "Apache-2.0",

@@ -1,5 +1,5 @@
 import type { Preprocess } from "../data/types.ts";
-import { defaultDecision, defaultPriors } from "../fewshot/index.ts";
+import { defaultDecision } from "../fewshot/index.ts";
 import type { Manifest } from "./types.ts";
 
 /** A published backbone: everything of its manifest, and where its file is found. */
@@ -31,23 +31,12 @@ function stretched224(mean: readonly number[], std: readonly number[]): Preproce
 
 const imagenet = stretched224([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
 
-/** Temperatures have the best log-likelihood at one shot, over 5-way episodes of 60 classes of public photographs. */
-const priors = { ...defaultPriors, baseMean: null };
-
-/**
- * MobileNetV1's thresholds for galleries that have nothing of their own to go by: the 95 % quantile of known pictures
- * over 5-way episodes of the CIFAR-FS training classes, at one and two shots. On X-SDD the cosine's own quantiles are
- * 0.299 and 0.249.
- */
-const mobilenetV1Thresholds: Manifest["priors"]["thresholds"] = (
-  [
-    ["cosine", 0.309, 0.257],
-    ["centeredCosine", 0.921, 0.905],
-    ["ridge", -0.055, -0.079],
-  ] as const
-).flatMap(([score, ...thresholds]) =>
-  thresholds.map((threshold, i) => ({ score, shot: i + 1, falseRejectRate: 0.05, threshold })),
-);
+/** As `npx tsx scripts/priors.ts --model NAME` finds them, a mean over X-SDD and coins; limits at these rates. */
+const rates = [0.2, 0.1, 0.05, 0.02, 0.01];
+const priorsOf = (deviation: number, oneShot: readonly number[]): Manifest["priors"] => ({
+  baseMean: null,
+  limits: { deviation, oneShot: oneShot.map((threshold, i) => ({ rate: rates[i]!, threshold })) },
+});
 
 export const zoo: readonly ZooRow[] = [
   {
@@ -64,7 +53,7 @@ export const zoo: readonly ZooRow[] = [
     pooling: "none",
     preprocess: stretched224([128, 128, 128], [128, 128, 128]),
     decision: defaultDecision,
-    priors: { ...priors, temperature: 0.06, thresholds: mobilenetV1Thresholds },
+    priors: priorsOf(0.274, [0.713, 0.757, 0.789, 0.818, 0.838]),
     provenance: {
       origin:
         "google-coral/test_data mobilenet_v1_1.0_224_quant_embedding_extractor.tflite, uint8 weights written out as float32",
@@ -86,7 +75,7 @@ export const zoo: readonly ZooRow[] = [
     pooling: "none",
     preprocess: imagenet,
     decision: defaultDecision,
-    priors: { ...priors, temperature: 0.05 },
+    priors: priorsOf(0.297, [0.686, 0.728, 0.757, 0.789, 0.809]),
     provenance: {
       origin: "ONNX model zoo weights as kept in BruceDai/test-data, cut at the embedding",
       license: "Apache-2.0",
@@ -107,7 +96,7 @@ export const zoo: readonly ZooRow[] = [
     pooling: "none",
     preprocess: imagenet,
     decision: defaultDecision,
-    priors: { ...priors, temperature: 0.07 },
+    priors: priorsOf(0.324, [0.748, 0.8, 0.836, 0.87, 0.892]),
     provenance: {
       origin:
         "torchvision DEFAULT weights as kept in swimleftproducts/seedo, weights moved into the one file",

@@ -13,6 +13,7 @@ import {
   type DecisionPriors,
   type DecisionSpec,
   fitDecision,
+  type Limit,
   type TuneReport,
   tune,
 } from "../fewshot/index.ts";
@@ -30,7 +31,6 @@ import {
 import { embedAgain } from "./embed-again.ts";
 import { type Eye, embedViews, look, lookAndKeep } from "./look.ts";
 import { modelMismatch, type RecognizerParts } from "./prepare.ts";
-import { createRunningMean, type RunningMean } from "./running-mean.ts";
 import { createSight, type Sight } from "./sight.ts";
 import { buildSnapshot, nearestSupport, type Snapshot, toSupport } from "./snapshot.ts";
 import type {
@@ -63,7 +63,6 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
   /** Changed together with the snapshot, whose model it is. */
   #sight: Sight;
   #snapshot: Snapshot;
-  #runningMean: RunningMean;
   /** Enrolled here, and part of the next revision. */
   #waiting: Sample[] = [];
   /** Changes of the gallery made here wait for each other. */
@@ -81,7 +80,6 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     this.#owned = owned;
     this.#sight = createSight({ encoder, release });
     this.#snapshot = snapshot;
-    this.#runningMean = createRunningMean(snapshot.source.decision.transform);
   }
 
   #eye({ encoder }: Sight): Eye<Image> {
@@ -101,6 +99,16 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
   /** The decision that recognitions use now. */
   get decision(): DecisionSpec {
     return this.#snapshot.source.decision;
+  }
+
+  /** The gallery keeps a decision that an older Protoline stored; see `tune --default`. */
+  get decisionIsOlder(): boolean {
+    return this.#snapshot.source.decisionIsOlder;
+  }
+
+  /** Where each class ends, by its label; empty for a gallery without classes. */
+  get limits(): ReadonlyMap<string, Limit> {
+    return this.#snapshot.decision?.limits ?? new Map();
   }
 
   async enroll(label: string, images: readonly Image[], options: EnrollOptions = {}): Promise<EnrollResult> {
@@ -188,6 +196,7 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
       rejected,
       revision: result.revision.number,
       pending: result.pending,
+      limit: this.limits.get(name) ?? null,
       ms,
     };
   }
@@ -244,20 +253,18 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
   ): Promise<(Recognition | Error)[]> {
     const decision = snapshot.decision!;
     const looked = await look(this.#eye(sight), images, { views: decision.spec.views.query, region });
-    const running = decision.spec.transform.center === "running" ? this.#runningMean : null;
     return looked.map((it, i) => {
       if (it instanceof Error) return it;
       const { embeddings, ms } = it;
       const matchStarted = performance.now();
-      const runningMean = running?.current();
-      running?.observe(embeddings);
-      const decided = decision.decide(embeddings, { topK, ...(runningMean && { runningMean }) });
+      const decided = decision.decide(embeddings, { topK });
       const best = decided.candidates[0]!;
       const labels = decided.candidates.map(({ label }) => label);
-      const support = nearestSupport(snapshot, labels, embeddings, topK, runningMean);
+      const support = nearestSupport(snapshot, labels, embeddings, topK);
       const match = performance.now() - matchStarted;
       const answer = {
         candidates: decided.candidates,
+        limit: decided.limit,
         confidence: best.confidence,
         distance: best.distance,
         nearestSupport: support,
@@ -276,7 +283,7 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
         image: images[i]!,
         region,
         answer: recognition,
-        embedding: decision.transform(row(embeddings, 0), runningMean),
+        embedding: decision.transform(row(embeddings, 0)),
         raw: embeddings,
       });
       return recognition;
@@ -329,20 +336,21 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
   }
 
   /**
-   * Chooses views, transform, head and open-set score on the gallery's own pictures, and takes the choice over as a
-   * new revision where it differs from the decision at hand. See `fewshot/tune`.
+   * Chooses views, transform and head on the gallery's own pictures, and takes the choice over as a new revision where
+   * it differs from the decision at hand. See `fewshot/tune`.
    *
-   * @throws TOO_FEW_SAMPLES without two classes of two pictures each.
+   * @throws TOO_FEW_SAMPLES without a class of two pictures.
    */
   async tune(
     options: TuneOptions = {},
   ): Promise<{ readonly chosen: DecisionSpec; readonly report: TuneReport }> {
     const { views = [], apply = true, seed = 1, who = "unknown" } = options;
-    const current = this.decision;
+    const { from = this.decision, choose = true, falseRejectRate } = options;
     const samples = views.length > 0 ? await this.embedSupport(views) : this.samples;
     const support = toSupport(samples, this.encoder.embeddingDim);
-    const result = tune(support, { current, views }, this.priors, createRng(seed));
-    if (apply && JSON.stringify(result.chosen) !== JSON.stringify(current))
+    const asked = { current: from, choose, views, ...(falseRejectRate !== undefined && { falseRejectRate }) };
+    const result = tune(support, asked, this.priors, createRng(seed));
+    if (apply && JSON.stringify(result.chosen) !== JSON.stringify(this.decision))
       await this.setDecision(result.chosen, { who, reason: `tune: ${result.report.summary}` });
     return result;
   }
@@ -434,11 +442,6 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     const sight = next.modelHash === before.encoder.modelHash ? before : await this.#sightOf(next);
     try {
       const snapshot = await inSlices(buildSnapshot(next, sight.priors, this.#snapshot));
-      if (
-        sight !== before ||
-        JSON.stringify(next.decision.transform) !== JSON.stringify(source.decision.transform)
-      )
-        this.#runningMean = createRunningMean(next.decision.transform);
       [this.#snapshot, this.#sight, this.#waiting] = [snapshot, sight, []];
     } catch (error) {
       if (sight !== before) sight.retire();

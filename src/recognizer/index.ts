@@ -17,7 +17,14 @@ export {
   type HeldOutHistory,
   heldOutName,
 } from "./held-out.ts";
-export { galleryQuality } from "./quality.ts";
+export {
+  type AnsweredFrame,
+  createLineLearner,
+  type LearningGallery,
+  type LineLearner,
+  type LineLearnerOptions,
+} from "./line-learning.ts";
+export { galleryQuality, galleryRates } from "./quality.ts";
 export { Recognizer } from "./recognizer.ts";
 export { replaceAll } from "./replace-all.ts";
 export { toSupport } from "./snapshot.ts";

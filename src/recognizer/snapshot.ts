@@ -49,23 +49,27 @@ export function* buildSnapshot(
 function* updated(source: GallerySnapshot, previous?: Snapshot): Steps<FittedDecision<string> | undefined> {
   if (!previous?.decision) return undefined;
   const sameModel = previous.source.modelHash === source.modelHash;
-  if (!sameModel || JSON.stringify(previous.source.decision) !== JSON.stringify(source.decision))
-    return undefined;
+  const { openSet } = source.decision;
+  const before = { ...previous.source.decision, openSet };
+  if (!sameModel || JSON.stringify(before) !== JSON.stringify(source.decision)) return undefined;
+  // Another rate, or limits that the line moved: everything else stays.
+  const sameOpenSet = JSON.stringify(previous.source.decision.openSet) === JSON.stringify(openSet);
+  const decision = sameOpenSet ? previous.decision : previous.decision.withOpenSet(openSet);
 
   const key = ({ id, label }: Sample): string => `${id}\n${label}`;
-  const before = new Set(previous.source.samples.map(key));
+  const held = new Set(previous.source.samples.map(key));
   const after = new Set(source.samples.map(key));
-  const add = source.samples.filter((sample) => !before.has(key(sample)));
+  const add = source.samples.filter((sample) => !held.has(key(sample)));
   const remove = previous.source.samples.filter((sample) => !after.has(key(sample)));
   if (add.length + remove.length > refitShare * source.samples.length) return undefined;
-  if (add.length + remove.length === 0) return previous.decision;
-  return yield* previous.decision.updating({
+  if (add.length + remove.length === 0) return decision;
+  return yield* decision.updating({
     ...(add.length > 0 && { add: toSupport(add, source.dim) }),
     ...(remove.length > 0 && { remove: toSupport(remove, source.dim) }),
   });
 }
 
-/** All views of all samples; the views of one picture share a group. */
+/** All views of all samples; the views of one picture share a number. */
 export function toSupport(samples: readonly Sample[], dim: number): Support<string> {
   return {
     embeddings: stack(
@@ -73,7 +77,7 @@ export function toSupport(samples: readonly Sample[], dim: number): Support<stri
       dim,
     ),
     labels: samples.flatMap(({ label, embeddings }) => embeddings.map(() => label)),
-    groups: samples.flatMap(({ embeddings }, group) => embeddings.map(() => group)),
+    pictures: samples.flatMap(({ embeddings }, picture) => embeddings.map(() => picture)),
   };
 }
 
@@ -93,19 +97,17 @@ export function nearestSupport(
   labels: readonly string[],
   views: Embeddings,
   topK: number,
-  runningMean?: Float32Array,
 ): NearestSupport[] {
   const decision = snapshot.decision;
   if (!decision) return [];
-  const query = decision.transform(row(views, 0), runningMean);
-  // A running mean moves, so what was transformed by it is not kept.
-  const kept = runningMean ? new Map<string, Float32Array>() : snapshot.transformed;
+  const query = decision.transform(row(views, 0));
+  const kept = snapshot.transformed;
   return labels
     .flatMap((label) => snapshot.byLabel.get(label) ?? [])
     .map((sample) => {
       let vector = kept.get(sample.id);
       if (!vector) {
-        vector = decision.transform(sample.embeddings[0]!, runningMean);
+        vector = decision.transform(sample.embeddings[0]!);
         kept.set(sample.id, vector);
       }
       const { id, label, origin } = sample;

@@ -1,6 +1,6 @@
 import type { Embeddings, ErrorCode } from "../core/index.ts";
 import type { ImageLimits, Region } from "../data/types.ts";
-import type { Candidate, ViewKind } from "../fewshot/types.ts";
+import type { AppliedLimit, Candidate, DecisionSpec, Limit, ViewKind } from "../fewshot/types.ts";
 import type { Encoder } from "../models/types.ts";
 import type { GalleryStore, RefreshPolicy } from "../store/store.ts";
 
@@ -83,6 +83,8 @@ export interface EnrollResult {
   readonly revision: number;
   /** Samples that wait for the next revision (refresh policy). */
   readonly pending: number;
+  /** Where the class ends now, and how sure that is; `null` while all its samples wait. */
+  readonly limit: Limit | null;
   readonly ms: {
     readonly decode: number;
     readonly embed: number;
@@ -108,6 +110,8 @@ export interface NearestSupport {
 interface AnswerBase {
   /** Best first. */
   readonly candidates: readonly Candidate<string>[];
+  /** Of the nearest class: what made the frame known or unknown. */
+  readonly limit: AppliedLimit<string>;
   /** Why: the support pictures nearest to the frame, among the classes of `candidates`. */
   readonly nearestSupport: readonly NearestSupport[];
   readonly gallery: string;
@@ -139,6 +143,12 @@ export interface TuneOptions {
   readonly views?: readonly ViewKind[];
   /** Whether the choice becomes a revision. Default true. */
   readonly apply?: boolean;
+  /** The decision to begin with. Default: that in use. */
+  readonly from?: DecisionSpec;
+  /** Whether another choice may take its place. Default true; false reports alone. */
+  readonly choose?: boolean;
+  /** Share of known frames that may be called unknown, in (0, 1). Default: that of the decision. */
+  readonly falseRejectRate?: number;
   /** Which part of a large gallery is looked at. Default 1. */
   readonly seed?: number;
   readonly who?: string;

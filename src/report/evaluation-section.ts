@@ -15,6 +15,9 @@ const shownClasses = 30;
 const intervalText = ({ mean, ci95 }: ResultRow): string =>
   `${percentText(mean)} ± ${percentText(ci95).replace(/ %$/, "")}`;
 
+/** Pictures shown of each class: `5`, or `40:2`. */
+const shotText = ({ shot, sizes }: ResultRow): string | number => sizes?.join(":") ?? shot;
+
 const measures = [
   ["ECE", "ece"],
   ["AUROC", "auroc"],
@@ -27,7 +30,14 @@ const measures = [
 export function resultsTable(words: Words, evaluations: readonly Evaluated[]): Markup {
   const rows = evaluations.flatMap(({ results }) => results);
   const had = measures.filter(([, key]) => rows.some((row) => typeof row[key] === "number"));
-  const unknown = rows.some(({ falseRejectRate }) => typeof falseRejectRate === "number");
+  const sized = rows.some(({ sizes }) => sizes !== undefined);
+  const asked = (
+    [
+      ...(sized ? ([[words.worst, "worst"]] as const) : []),
+      [words.calledUnknown, "falseReject"],
+      [words.caught, "caught"],
+    ] as const
+  ).filter(([, key]) => rows.some((row) => typeof row[key] === "number"));
   const named = evaluations.length > 1;
   return table(
     [
@@ -37,18 +47,18 @@ export function resultsTable(words: Words, evaluations: readonly Evaluated[]): M
       words.queries,
       words.episodes,
       words.accuracy,
-      ...(unknown ? [words.calledUnknown] : []),
+      ...asked.map(([title]) => title),
       ...had.map(([title]) => title),
     ],
     evaluations.flatMap(({ name, results }) =>
       results.map((row): readonly Cell[] => [
         ...(named ? [name] : []),
         row.way,
-        row.shot,
+        shotText(row),
         row.queries,
         numberText(row.episodes, 0),
         intervalText(row),
-        ...(unknown ? [percentText(row.falseRejectRate, 1)] : []),
+        ...asked.map(([, key]) => percentText(row[key], 1)),
         ...had.map(([, key]) => percentText(row[key], 1)),
       ]),
     ),
@@ -57,11 +67,12 @@ export function resultsTable(words: Words, evaluations: readonly Evaluated[]): M
 
 /** Accuracy over shots, a line for each evaluation and way; nothing where there is one shot alone. */
 export function shotFigure(words: Words, evaluations: readonly Evaluated[]): Markup | undefined {
-  const series: Series[] = evaluations.flatMap(({ name, results }) =>
-    [...new Set(results.map(({ way }) => way))].map((way) => ({
+  const series: Series[] = evaluations.flatMap(({ name, results }) => {
+    const equal = results.filter(({ sizes }) => sizes === undefined);
+    return [...new Set(equal.map(({ way }) => way))].map((way) => ({
       name: `${evaluations.length > 1 ? `${name}, ` : ""}${words.way} ${way}`,
       dots: true,
-      points: results
+      points: equal
         .filter((row) => row.way === way)
         .sort((a, b) => a.shot - b.shot)
         .map(({ shot, mean, ci95 }) => ({
@@ -70,8 +81,8 @@ export function shotFigure(words: Words, evaluations: readonly Evaluated[]): Mar
           low: 100 * (mean - (ci95 ?? 0)),
           high: 100 * (mean + (ci95 ?? 0)),
         })),
-    })),
-  );
+    }));
+  });
   const shots = [...new Set(series.flatMap(({ points }) => points.map(({ x }) => x)))];
   if (shots.length < 2) return undefined;
   return figure(words, {
@@ -119,7 +130,7 @@ function rowSection(words: Words, row: ResultRow): Markup | undefined {
   );
   return figures.length === 0
     ? undefined
-    : html`<h3>${words.way} ${row.way}, ${words.shot} ${row.shot}: ${intervalText(row)}</h3><div class="figures">${figures}</div>`;
+    : html`<h3>${words.way} ${row.way}, ${words.shot} ${shotText(row)}: ${intervalText(row)}</h3><div class="figures">${figures}</div>`;
 }
 
 function perClassFigure(words: Words, { perClass = [] }: ResultRow): Markup | undefined {

@@ -1,4 +1,5 @@
 export { type Evaluated, type ResultRow, readEvaluations } from "./evaluation.ts";
+export type { ExpectedContent } from "./expected-section.ts";
 export { type MonitorContent, renderMonitor } from "./monitor.ts";
 export { type ReportContent, renderReport } from "./page.ts";
 export { type Run, readRun, type StepLine, type ValidationLine } from "./run.ts";

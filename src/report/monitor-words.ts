@@ -9,6 +9,24 @@ const en = {
   pictures: "pictures",
   bad: "bad classes",
   time: "as of",
+  expected: "What to expect",
+  expectedBoth: (caught: string, rejected: string) =>
+    `Of parts never shown about ${caught} would be caught (each class in turn as the stranger), of known parts about ${rejected} called unknown.`,
+  expectedOne: (rejected: string) =>
+    `Of known parts about ${rejected} would be called unknown. Of parts never shown nothing can be said with one class.`,
+  nothingExpected: "Nothing can be said yet: no class has a second picture.",
+  expectedNote: (pictures: number, classes: number) =>
+    `From ${pictures} pictures of ${classes} ${classes === 1 ? "class" : "classes"}, each picture and each class left out in turn. Parts less like the taught ones are caught more often.`,
+  stated: "rate stated",
+  caught: "never shown, caught",
+  rejected: "known, called unknown",
+  ofPictures: "of pictures",
+  inUse: "in use",
+  strangers: "Who lets strangers in",
+  strangersNote: "At the rate in use, the least caught first.",
+  stranger: "class left out",
+  strangerCaught: "caught",
+  takenBy: "taken by",
   quality: "Quality of each class",
   qualityNote:
     "Each picture is left out in turn and recognized by the others; bars and shares are of the pictures of the class, intervals hold the true rate in 95 of 100 cases (Wilson).",
@@ -79,6 +97,23 @@ const zh: MonitorWords = {
   pictures: "图片数",
   bad: "较差类别",
   time: "截至",
+  expected: "预期表现",
+  expectedBoth: (caught, rejected) =>
+    `从未教过的零件约 ${caught} 会被识破（轮流把每个类别当作陌生零件），已知零件约 ${rejected} 会被判为未知。`,
+  expectedOne: (rejected) => `已知零件约 ${rejected} 会被判为未知。只有一个类别，无法估计从未教过的零件。`,
+  nothingExpected: "暂时无法评估：没有类别有第二张图片。",
+  expectedNote: (pictures, classes) =>
+    `依据 ${classes} 个类别的 ${pictures} 张图片，轮流留出每张图片和每个类别。与已教零件差别更大的，更容易被识破。`,
+  stated: "设定的比率",
+  caught: "从未教过，被识破",
+  rejected: "已知，被判为未知",
+  ofPictures: "图片",
+  inUse: "使用中",
+  strangers: "谁会放过陌生零件",
+  strangersNote: "按使用中的比率，识破最少的在前。",
+  stranger: "留出的类别",
+  strangerCaught: "被识破",
+  takenBy: "被认作",
   quality: "各类别的质量",
   qualityNote:
     "逐张留出图片，由其余图片识别；条形与占比均以该类别的图片计，区间以约 95 % 的把握包含真实比率（Wilson）。",

@@ -1,4 +1,6 @@
-import type { ClassQuality, CountedRate, HeldOutRates, PairedChange, WatchState } from "../monitor/index.ts";
+import type { ClassQuality, HeldOutRates, PairedChange, WatchState } from "../monitor/index.ts";
+import { intervalText, percentOf, rateOf, shareText } from "./counted.ts";
+import { type ExpectedContent, expectedSection } from "./expected-section.ts";
 import { html, type Markup } from "./markup.ts";
 import { type MonitorWords, monitorWords } from "./monitor-words.ts";
 import { page } from "./page.ts";
@@ -13,6 +15,9 @@ export interface MonitorContent {
   readonly revision: number;
   /** As of when, for the reader. */
   readonly time: string;
+  /** Of the decision: the share of frames of known classes that may be called unknown. */
+  readonly falseRejectRate: number;
+  readonly expected: ExpectedContent;
   /** The worst first. */
   readonly quality: readonly ClassQuality[];
   /** Name of the gallery of held-out pictures. */
@@ -48,15 +53,9 @@ export function renderMonitor(content: MonitorContent): string {
       [words.bad, String(bad)],
       [words.time, time],
     ])}</section>
-${qualitySection(words, quality, language)}${heldOutSection(words, content, language)}${driftSection(words, content.drift, language)}`,
+${expectedSection(words, content.expected, content.falseRejectRate)}${qualitySection(words, quality, language)}${heldOutSection(words, content, language)}${driftSection(words, content.drift, language)}`,
   );
 }
-
-const shareText = ({ hits, of }: CountedRate): string => (of === 0 ? "–" : `${hits}\u00a0/\u00a0${of}`);
-const percentOf = (share: number): number => 100 * share;
-const intervalText = ({ interval: [low, high] }: CountedRate): string =>
-  `${percentOf(low).toFixed(0)}–\u2060${percentOf(high).toFixed(0)}\u00a0%`;
-const rateOf = ({ hits, of }: CountedRate): number => (of === 0 ? 0 : hits / of);
 
 function qualitySection(words: MonitorWords, quality: readonly ClassQuality[], language: Language): Markup {
   const advice = quality.flatMap((one) => {

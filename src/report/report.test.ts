@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { condense, corners } from "./curve.ts";
 import { type Evaluated, type ResultRow, readEvaluations } from "./evaluation.ts";
 import { html } from "./markup.ts";
+import { type MonitorContent, renderMonitor } from "./monitor.ts";
 import { renderReport } from "./page.ts";
 import { heatMap } from "./plots/heat-map.ts";
 import { binsOf } from "./plots/histogram.ts";
@@ -133,7 +134,11 @@ const row: ResultRow = {
   mean: 0.8125,
   ci95: 0.0213,
   ece: 0.04,
-  falseRejectRate: 0.05,
+  balanced: 0.8125,
+  balancedCi95: 0.0213,
+  worst: 0.735,
+  falseReject: 0.0531,
+  caught: 0.6429,
   auroc: 0.91,
   aupr: 0.72,
   fpr95: 0.33,
@@ -174,8 +179,9 @@ describe("the page", () => {
   it("holds every figure of an evaluation, and needs nothing else", () => {
     const page = renderReport({ runs: [], evaluations: [evaluation] });
     const body = bodyOf(page);
-    for (const text of ["81.25 % ± 2.13", "91.0 %", "72.0 %", "33.0 %", "70.0 %", "4.0 %", "m &amp; n"])
-      expect(body).toContain(text);
+    const figures = ["81.25 % ± 2.13", "5.3 %", "64.3 %", "91.0 %", "72.0 %", "33.0 %", "70.0 %", "4.0 %"];
+    for (const text of [...figures, "m &amp; n"]) expect(body).toContain(text);
+    expect(body).not.toContain("hardest class");
     // Per class, calibration, episodes, confusion; one shot alone has no curve.
     expect(body.match(/<figcaption>[^<]*/g)).toEqual(
       ["Accuracy of each class", "Calibration", "Accuracy over episodes", "Confusion matrix"].map(
@@ -191,6 +197,15 @@ describe("the page", () => {
     );
   });
 
+  it("names a task of unequal classes by their sizes, with its hardest class, and draws no curve of it", () => {
+    const results = [row, { ...row, shot: 40, sizes: [40, 2] }];
+    const body = bodyOf(renderReport({ runs: [], evaluations: [{ ...evaluation, results }] }));
+    expect(body).toContain("hardest class of a task");
+    expect(body).toContain("73.5 %");
+    expect(body).toContain("<h3>way 2, shot 40:2: ");
+    expect(body).not.toContain("Accuracy by pictures shown");
+  });
+
   it("compares several evaluations, in Chinese where it is asked to", () => {
     const other = { ...evaluation, name: "other", results: [row, { ...row, shot: 5, mean: 0.9 }] };
     const page = renderReport({ runs: [], evaluations: [evaluation, other], language: "zh", title: "T" });
@@ -198,6 +213,63 @@ describe("the page", () => {
     expect(page).toContain("<h1>T</h1>");
     expect(page).toContain("<h2>评估对比</h2>");
     expect(bodyOf(page)).toContain("other, ");
+  });
+});
+
+describe("the monitor's page", () => {
+  const counted = (hits: number, of: number) => ({ hits, of, interval: [0.2, 0.91] as const });
+  const content: MonitorContent = {
+    ...{ gallery: "line-1", model: "compact", revision: 7, time: "now", quality: [], falseRejectRate: 0.05 },
+    ...{ heldOutName: "line-1.holdout", heldOut: null, drift: null },
+    expected: {
+      ...{ pictures: 40, classes: 2 },
+      rates: [
+        { stated: 0.01, falseReject: counted(0, 40), caught: counted(20, 40) },
+        { stated: 0.05, falseReject: counted(3, 40), caught: counted(37, 40) },
+      ],
+      strangers: [
+        { label: "<gear>", caught: counted(17, 20), takenBy: { label: "washer", pictures: 3 } },
+        { label: "washer", caught: counted(20, 20), takenBy: null },
+      ],
+    },
+  };
+
+  it("says first what is to be expected, both rates in one sentence, and who lets strangers in", () => {
+    const body = bodyOf(renderMonitor(content));
+    expect(body).toContain(
+      "Of parts never shown about 93\u00a0% would be caught (each class in turn as the stranger), of known parts about 8\u00a0% called unknown.",
+    );
+    expect(body.indexOf("What to expect")).toBeLessThan(body.indexOf("Quality of each class"));
+    const rows = [...body.matchAll(/<tr>(.*?)<\/tr>/g)].map(([, cells]) =>
+      [...cells!.matchAll(/<td[^>]*>(.*?)<\/td>/g)].map(([, cell]) => cell!.replace(/[\u00a0\u2060]/g, " ")),
+    );
+    expect(rows).toContainEqual(["5 %", "93 %", "37 / 40", "20– 91 %", "8 %", "3 / 40", "20– 91 %", "yes"]);
+    expect(rows).toContainEqual(["1 %", "50 %", "20 / 40", "20– 91 %", "0 %", "0 / 40", "20– 91 %", "–"]);
+    expect(rows).toContainEqual(["&lt;gear&gt;", "17 / 20", "20– 91 %", "washer (3)"]);
+  });
+
+  it("says what can be said of one class, of none with a second picture, and both in Chinese", () => {
+    const one = {
+      ...content.expected,
+      rates: [{ stated: 0.05, falseReject: counted(1, 10), caught: null }],
+      strangers: [],
+    };
+    const none = {
+      pictures: 0,
+      classes: 0,
+      strangers: [],
+      rates: [{ ...one.rates[0]!, falseReject: counted(0, 0) }],
+    };
+    for (const [expected, english, chinese] of [
+      [one, "Of known parts about 10\u00a0% would be called unknown.", "已知零件约 10\u00a0% 会被判为未知。"],
+      [none, "Nothing can be said yet", "没有类别有第二张图片"],
+    ] as const) {
+      const page = bodyOf(renderMonitor({ ...content, expected }));
+      expect(page).toContain(english);
+      expect(page).not.toContain("NaN");
+      expect(page).not.toContain("Who lets strangers in");
+      expect(bodyOf(renderMonitor({ ...content, expected, language: "zh" }))).toContain(chinese);
+    }
   });
 });
 

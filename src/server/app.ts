@@ -23,6 +23,7 @@ import { createGalleries } from "./galleries.ts";
 import { acceptImages } from "./images.ts";
 import { createJudge } from "./judge/index.ts";
 import { createKeyring, type Keyring } from "./keys.ts";
+import { createLearning, noLearning } from "./learning.ts";
 import { resolveLimits, type ServerLimits } from "./limits.ts";
 import { createLineEntry, type LineEntry, type LineSource } from "./line-entry.ts";
 import { createLineMonitor } from "./line-monitor.ts";
@@ -72,6 +73,11 @@ export interface ServerOptions {
   readonly models?: ReadonlyMap<string, OpenModel>;
   /** For encoders that are trained further on a gallery's pictures. Default: none is, and none that was is found. */
   readonly learning?: LearningOptions;
+  /**
+   * Whether the frames that are answered refine the limits of their classes, as revisions of their own; see
+   * `createLineLearner`. Default false; `protoline serve` has it on.
+   */
+  readonly learnLimits?: boolean;
   /** Samples that a gallery gains until a candidate is tuned on them by itself. Default: when somebody asks. */
   readonly learnAfter?: number;
   /** Protoline's version, for `/v1/version`. */
@@ -165,8 +171,14 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   const models = createModels(encoder, options.models, options.learning);
   const galleries = createGalleries(
     ...([store, encoder, models, { keep, onModelMismatch, limits: imageLimits }, metrics] as const),
-    () => [monitor, candidates],
+    () => [monitor, candidates, learning],
   );
+  const learning = options.learnLimits
+    ? createLearning(galleries.recognizer, (error) =>
+        app.log.warn({ err: error }, "a limit that the line moved could not be written"),
+      )
+    : noLearning;
+  app.addHook("preClose", () => learning.settled());
   const tray = createTray({
     recognizer: (gallery) => galleries.recognizer(gallery),
     ...(options.tray !== undefined && { folder: trayFolder(options.tray) }),
@@ -220,6 +232,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       watching,
       judge,
       candidates,
+      learning,
       monitor,
       alerts,
       outbox,

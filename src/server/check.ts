@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import { applyTransform, cosineDistance, type DecisionPriors } from "../fewshot/index.ts";
+import { stack } from "../core/index.ts";
+import { applyTransform, cosineDistance, type DecisionPriors, type Limit } from "../fewshot/index.ts";
 import type { GallerySnapshot, Sample } from "../store/store.ts";
 import type { Judge } from "./judge/index.ts";
+import { certaintyReply } from "./limit-reply.ts";
 import type { CheckReply } from "./protocol-console.ts";
 import { spaceOf } from "./tray/rules.ts";
 
@@ -13,7 +15,7 @@ export interface Candidate {
 }
 
 type Picture = Omit<CheckReply["pictures"][number], "origin" | "error">;
-type Report = Pick<CheckReply, "nearest" | "leftOut"> & { readonly pictures: readonly Picture[] };
+type Report = Pick<CheckReply, "nearest" | "leftOut" | "limit"> & { readonly pictures: readonly Picture[] };
 
 /** What the candidates are compared with: the newest pictures of their own class, and of the nearest others. */
 const mostOwn = 48;
@@ -25,18 +27,24 @@ const sameBelow = 0.005;
 const outlierAbove = 4;
 const fewestForOutlier = 5;
 
-/** What is to be said about pictures before they become samples of `label`. Nothing is changed. */
+/**
+ * What is to be said about pictures before they become samples of `label`. Nothing is changed.
+ *
+ * @param candidates one at least.
+ * @param limits of the gallery as it is.
+ */
 export async function checkCandidates(
   label: string,
   candidates: readonly Candidate[],
   { samples, decision }: Pick<GallerySnapshot, "samples" | "decision">,
   priors: DecisionPriors,
+  limits: ReadonlyMap<string, Limit>,
   judge: Judge,
 ): Promise<Report> {
   const byHash = new Map(samples.map((sample) => [sample.contentHash, sample]));
   const hashes = candidates.map(({ bytes }) => createHash("sha256").update(bytes).digest("hex"));
   const twins = hashes.map((hash) => byHash.get(hash));
-  const { own, others } = neighbours(label, candidates, samples, decision.transform);
+  const { own, others, all } = neighbours(label, candidates, samples, decision.transform);
   const space = spaceOf([...own, ...others], decision.transform);
   const places = candidates.map(({ embedding }) => space.place(embedding));
   const distances = toTheOthers([...own.map(({ embeddings }) => space.place(embeddings[0]!)), ...places]);
@@ -44,19 +52,21 @@ export async function checkCandidates(
 
   // One that is there already would answer for itself.
   const tried = candidates.flatMap(({ embedding }, index) => (twins[index] ? [] : [{ index, embedding }]));
-  const known = [...own, ...others].map((sample) => ({
-    label: sample.label,
-    embeddings: [sample.embeddings[0]!],
-  }));
-  const answers =
-    others.length > 0
-      ? await judge.pictures(
-          [...known, ...tried.map(({ embedding }) => ({ label, embeddings: [embedding] }))],
-          { ...decision, views: { ...decision.views, support: [] } },
-          priors,
-        )
-      : [];
-  const answerOf = new Map(tried.map(({ index }, i) => [index, answers[known.length + i] ?? null]));
+  const known = [...own, ...others];
+  const judged = await judge.pictures({
+    support: {
+      embeddings: stack([
+        ...known.map(({ embeddings }) => embeddings[0]!),
+        ...tried.map(({ embedding }) => embedding),
+      ]),
+      labels: [...known.map((sample) => sample.label), ...tried.map(() => label)],
+    },
+    decision: { ...decision, views: { ...decision.views, support: [] } },
+    priors,
+  });
+  // One class alone would be right of itself.
+  const answers = others.length > 0 ? judged.leftOut.slice(known.length) : [];
+  const answerOf = new Map(tried.map(({ index }, i) => [index, answers[i] ?? null]));
 
   const nearest = new Map<string, { pictures: number; inside: number }>();
   const pictures = candidates.map((_, i): Picture => {
@@ -64,7 +74,7 @@ export async function checkCandidates(
     if (answer?.other) {
       const count = nearest.get(answer.other.label) ?? { pictures: 0, inside: 0 };
       count.pictures++;
-      if (answer.other.excess <= 0) count.inside++;
+      if (answer.other.excess !== null && answer.other.excess <= 1) count.inside++;
       nearest.set(answer.other.label, count);
     }
     const twin = twins[i];
@@ -91,6 +101,7 @@ export async function checkCandidates(
     nearest: most ? { label: most[0], ...most[1] } : null,
     leftOut:
       leftOut.length > 0 ? { right: leftOut.filter((it) => it.right).length, of: leftOut.length } : null,
+    limit: certaintyReply((all <= mostOwn ? judged.limits : limits).get(label)),
   };
 }
 
@@ -100,7 +111,12 @@ function neighbours(
   candidates: readonly Candidate[],
   samples: readonly Sample[],
   { power, normalize }: GallerySnapshot["decision"]["transform"],
-): { readonly own: readonly Sample[]; readonly others: readonly Sample[] } {
+): {
+  readonly own: readonly Sample[];
+  readonly others: readonly Sample[];
+  /** Of the class in the gallery, of which `own` are the newest. */
+  readonly all: number;
+} {
   const place = (raw: Float32Array): Float32Array =>
     applyTransform(raw, { power, normalize, center: "none" }, null);
   const classes = new Map<string, Sample[]>();
@@ -119,9 +135,11 @@ function neighbours(
     }))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, mostClasses);
+  const own = classes.get(label) ?? [];
   return {
-    own: (classes.get(label) ?? []).slice(-mostOwn),
+    own: own.slice(-mostOwn),
     others: others.flatMap(({ members }) => members),
+    all: own.length,
   };
 }
 

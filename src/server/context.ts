@@ -13,6 +13,7 @@ import type { GalleryStore } from "../store/store.ts";
 import type { Candidates } from "./candidate/index.ts";
 import type { Galleries } from "./galleries.ts";
 import type { Judge } from "./judge/index.ts";
+import type { Learning } from "./learning.ts";
 import type { ServerLimits } from "./limits.ts";
 import type { LineMonitor } from "./line-monitor.ts";
 import type { Metrics } from "./metrics.ts";
@@ -34,6 +35,7 @@ export interface Context {
   readonly watching: Watching;
   readonly judge: Judge;
   readonly candidates: Candidates;
+  readonly learning: Learning;
   readonly monitor: LineMonitor;
   readonly alerts: Alerts | undefined;
   readonly outbox: Outbox | undefined;

@@ -1,5 +1,6 @@
 import Type, { type Static } from "typebox";
 import { GalleryParams } from "./protocol.ts";
+import { CountedRate } from "./protocol-limits.ts";
 
 /** Requests and replies on candidates, as JSON schemas and as types. Times are milliseconds since 1970. */
 
@@ -19,15 +20,14 @@ export const CandidateBody = Type.Object(
     ),
     tune: Type.Optional(
       Type.Boolean({
-        description:
-          "Choose transform, head and open-set score anew on the gallery's pictures. Default true.",
+        description: "Choose transform and head anew on the gallery's pictures. Default true.",
       }),
     ),
     falseRejectRate: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,
         exclusiveMaximum: 1,
-        description: "Share of frames of known classes that may be called unknown: sets the thresholds.",
+        description: "Share of frames of known classes that may be called unknown: sets the limits.",
       }),
     ),
     margin: Type.Optional(
@@ -66,17 +66,10 @@ export const CandidateFrameParams = Type.Object({
   id: Type.String({ minLength: 1 }),
 });
 
-const rate = Type.Object({
-  hits: count,
-  of: count,
-  interval: Type.ReadonlyObject(Type.Tuple([Type.Number(), Type.Number()]), {
-    description: "Holds the true rate in about 95 of 100 cases (Wilson).",
-  }),
-});
 const rates = Type.Object({
-  right: rate,
-  falseReject: rate,
-  falseAccept: Type.Object(rate.properties, {
+  right: CountedRate,
+  falseReject: CountedRate,
+  falseAccept: Type.Object(CountedRate.properties, {
     description: "Of pictures of classes that the gallery does not have.",
   }),
 });

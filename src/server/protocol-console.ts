@@ -9,6 +9,7 @@ import {
   RecognitionReply,
   RevisionReply,
 } from "./protocol.ts";
+import { CheckedLimit } from "./protocol-limits.ts";
 import { type Verdict, verdicts } from "./tray/types.ts";
 
 /** Requests and replies that the console asks for beside those of `protocol.ts`. Times are milliseconds since 1970. */
@@ -72,13 +73,17 @@ export const CheckReply = Type.Object({
         }),
         inside: Type.Integer({
           minimum: 0,
-          description: "Those of them that are within that class's threshold.",
+          description: "Those of them that are within that class's limit, where it has one.",
         }),
       },
       { description: "The other class that these pictures are most easily taken for." },
     ),
   ),
   leftOut: maybe(Type.Object({ right: count, of: count })),
+  limit: Type.Union([CheckedLimit, Type.Null()], {
+    description:
+      "How sure the class's limit is with these pictures (of a class of more than 48, as it is now); null without a picture.",
+  }),
 });
 export type CheckReply = Static<typeof CheckReply>;
 
@@ -146,7 +151,11 @@ const TrayFrameReply = Type.Object({
   id: Type.String(),
   time: Type.Integer({ description: "When it, or the last that looked the same, came." }),
   kind: Type.Union([Type.Literal("unknown"), Type.Literal("ambiguous")]),
-  excess: Type.Number({ description: "Distance to the nearest class over that class's threshold." }),
+  excess: maybe(
+    Type.Number({
+      description: "Distance to the nearest class over that class's limit; null where none was known.",
+    }),
+  ),
   candidates: Type.Array(Type.Object({ label: Type.String(), distance: Type.Number() })),
   revision: Type.Integer({ minimum: 0, description: "The revision that answered." }),
   seen: Type.Integer({ minimum: 1, description: "Frames that looked the same, this one included." }),
@@ -212,9 +221,12 @@ export const MapReply = Type.Object({
             kind: Type.Union([Type.Literal("known"), Type.Literal("ambiguous"), Type.Literal("unknown")]),
             nearest: Type.String(),
             confidence: Type.Number({ description: "In its own class, 0 … 1." }),
-            excess: Type.Number({
-              description: "Least distance above a class's threshold: above 0 the picture is unknown.",
-            }),
+            excess: maybe(
+              Type.Number({
+                description:
+                  "Distance to the nearest class over that class's limit: above 1 the picture is unknown. Null where no limit is known.",
+              }),
+            ),
             strange: maybe(
               Type.Number({ description: "The same over the other classes, as if its own were not known." }),
             ),

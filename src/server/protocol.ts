@@ -1,5 +1,6 @@
 import Type, { type Static } from "typebox";
 import { type ErrorCode, errorTable } from "../core/index.ts";
+import { AppliedLimit, ClassLimit, CountedRate, ExpectedReply } from "./protocol-limits.ts";
 
 /** Requests and replies of the HTTP interface, as JSON schemas and as types. Times are milliseconds since 1970. */
 
@@ -148,32 +149,42 @@ export const ClassesReply = Type.Object({
         description:
           "Root mean square distance of the samples' embeddings from their mean; 0 for one sample.",
       }),
+      limit: Type.Union([ClassLimit, Type.Null()], {
+        description: "Where the class ends; null where the server does not answer from this revision.",
+      }),
     }),
   ),
 });
 export type ClassesReply = Static<typeof ClassesReply>;
-const countedRate = Type.Object({
-  hits: count,
-  of: count,
-  interval: Type.ReadonlyObject(Type.Tuple([Type.Number(), Type.Number()]), {
-    description: "Holds the true rate in about 95 of 100 cases (Wilson).",
-  }),
-});
+export const QualityQuery = Type.Object(
+  {
+    expected: Type.Boolean({
+      default: true,
+      description: "Whether the expected rates are wanted: of a large gallery they take many seconds.",
+    }),
+  },
+  closed,
+);
 export const QualityReply = Type.Object({
   revision: revisionNumber,
+  falseRejectRate: Type.Number({
+    description: "Of the decision: share of frames of known classes that may be called unknown.",
+  }),
+  expected: Type.Union([ExpectedReply, Type.Null()], { description: "Null where they were not asked for." }),
   classes: Type.ReadonlyObject(
     Type.Array(
       Type.Object({
         label: Type.String(),
         pictures: count,
-        right: countedRate,
-        wrong: countedRate,
-        unknown: countedRate,
-        ambiguous: countedRate,
+        right: CountedRate,
+        wrong: CountedRate,
+        unknown: CountedRate,
+        ambiguous: CountedRate,
         meanConfidence: Type.Number(),
         confusable: Type.Union([Type.Object({ label: Type.String(), pictures: count }), Type.Null()]),
         verdict: Type.Enum(["good", "watch", "bad"]),
         todo: Type.Union([Type.String({ description: "What to do." }), Type.Null()]),
+        limit: Type.Union([ClassLimit, Type.Null()]),
       }),
     ),
   ),
@@ -221,6 +232,9 @@ export const EnrollReply = Type.Object({
   rejected: Type.Array(Rejected),
   revision: revisionNumber,
   pending: count,
+  limit: Type.Union([ClassLimit, Type.Null()], {
+    description: "Where the class ends in the revision that answers now; null while it is in none.",
+  }),
   ms: Type.Object({ decode: milliseconds, embed: milliseconds, store: milliseconds, total: milliseconds }),
 });
 export type EnrollReply = Static<typeof EnrollReply>;
@@ -248,15 +262,20 @@ export type OutboxReply = Static<typeof OutboxReply>;
 export const EnrollErrorReply = Type.Object({ ...ErrorReply.properties, report: EnrollReply });
 
 const Answer = {
-  confidence: Type.Number({ minimum: 0, maximum: 1 }),
-  distance: Type.Number({ description: "To the nearest class; lower is nearer." }),
+  confidence: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    description: "Of the first candidate against the others; it says nothing about unknown.",
+  }),
+  distance: Type.Number({ description: "To the first candidate; lower is nearer." }),
+  limit: AppliedLimit,
   candidates: Type.Array(
     Type.Object({
       label: Type.String(),
       confidence: Type.Number(),
       distance: Type.Number(),
       threshold: Type.Union([Type.Number(), Type.Null()], {
-        description: "Above this distance the image is not of the class; null where nothing is too far.",
+        description: "Above this distance an image is not of the class; null where that is not known yet.",
       }),
     }),
   ),

@@ -9,6 +9,7 @@ import { createWatching, type WatchedFrame } from "./watching.ts";
 const answer: Timed = {
   ...{ kind: "unknown", candidates: [], confidence: 0, distance: 1, nearestSupport: [] },
   ...{ gallery: "line-1", revision: 1, modelHash: "0", model: "test" },
+  limit: { label: "gear", distance: 1, threshold: 0.5, source: "own" },
   ms: { queue: 0, decode: 1, embed: 1, match: 1, total: 3 },
 };
 const frame = (number: number): WatchedFrame => ({

@@ -1,12 +1,6 @@
 import { ProtolineError, quote } from "../core/index.ts";
-import type {
-  DecisionSpec,
-  HeadSpec,
-  Metric,
-  OpenSetSpec,
-  TransformSpec,
-  ViewKind,
-} from "../fewshot/types.ts";
+import { currentDecision } from "../fewshot/index.ts";
+import type { DecisionSpec, HeadSpec, Metric, TransformSpec, ViewKind } from "../fewshot/types.ts";
 import { checkLabel, tidy } from "./labels.ts";
 import { type ApiKeyRecord, apiScopes, type KeptImage, type NewSample, type RefreshPolicy } from "./store.ts";
 
@@ -17,21 +11,13 @@ const metrics: Record<Metric, true> = {
   squaredEuclidean: true,
   euclidean: true,
   cosine: true,
-  mahalanobis: true,
 };
 const centers: Record<TransformSpec["center"], true> = {
   none: true,
   base: true,
   gallery: true,
-  running: true,
 };
-const heads: Record<HeadSpec["kind"], true> = { prototype: true, ridge: true };
-const scores: Record<OpenSetSpec["score"], true> = {
-  cosine: true,
-  centeredCosine: true,
-  mahalanobis: true,
-  ridge: true,
-};
+const heads: Record<HeadSpec["kind"], true> = { gaussian: true, prototype: true, ridge: true };
 const viewKinds: Record<ViewKind, true> = { dihedral: true, crop: true, color: true, cutout: true };
 
 export function invalid(expected: string, got: string, todo: string): ProtolineError {
@@ -58,8 +44,12 @@ export function isSha256(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 }
 
-/** Checks the shape of a decision, for it may come from a file or a request. */
-export function checkDecision(decision: unknown): DecisionSpec {
+/**
+ * Checks the shape of a decision, for it may come from a file or a request; one that an older Protoline wrote is taken in
+ * today's form.
+ */
+export function checkDecision(given: unknown): DecisionSpec {
+  const decision = currentDecision(given);
   const part = (name: string): Record<string, unknown> => {
     const value = isRecord(decision) ? decision[name] : undefined;
     if (!isRecord(value)) throw wrongDecision(name, "an object", value);
@@ -87,19 +77,35 @@ export function checkDecision(decision: unknown): DecisionSpec {
   const head = part("head");
   oneOf(heads, head.kind, "head.kind");
   if (head.kind === "prototype") oneOf(metrics, head.metric, "head.metric");
-  else {
-    number(head.lambda, "head.lambda", "a number above 0", (x) => x > 0);
-    if (head.projection !== null) {
-      if (!isRecord(head.projection) || !isCount(head.projection.dim))
-        throw wrongDecision("head.projection", "null or {dim, seed}", head.projection);
-      number(head.projection.seed, "head.projection.seed", "a whole number", Number.isSafeInteger);
-    }
-  }
-  const { score, falseRejectRate } = part("openSet");
-  oneOf(scores, score, "openSet.score");
+  if (head.kind === "ridge") number(head.lambda, "head.lambda", "a number above 0", (x) => x > 0);
+  const { falseRejectRate, learned } = part("openSet");
+  checkLearned(learned);
   number(falseRejectRate, "openSet.falseRejectRate", "a share between 0 and 1", (x) => x > 0 && x < 1);
   number(part("ambiguity").margin, "ambiguity.margin", "a number from 0 to below 1", (x) => x >= 0 && x < 1);
   return JSON.parse(JSON.stringify(decision)) as DecisionSpec;
+}
+
+/** Limits that the line's frames moved. */
+function checkLearned(learned: unknown): void {
+  if (learned === undefined) return;
+  const right =
+    Array.isArray(learned) &&
+    learned.every(
+      (one) =>
+        isRecord(one) &&
+        typeof one.label === "string" &&
+        isCount(one.pictures) &&
+        isCount(one.frames) &&
+        typeof one.shift === "number" &&
+        one.shift <= 0 &&
+        Number.isFinite(one.shift),
+    );
+  if (!right)
+    throw wrongDecision(
+      "openSet.learned",
+      "a list of label, pictures, frames and a shift of at most 0",
+      learned,
+    );
 }
 
 function wrongDecision(where: string, expected: string, value: unknown): ProtolineError {

@@ -1,4 +1,5 @@
 import { ProtolineError, quote } from "../core/index.ts";
+import { isOlderDecision } from "../fewshot/index.ts";
 import type { Backend, Member, SampleRow, Tables } from "./backend.ts";
 import {
   checkApiKey,
@@ -258,7 +259,8 @@ export function createStore(backend: Backend, now: () => number = Date.now): Gal
           model,
           modelHash,
           dim,
-          decision: row.decision,
+          decision: checkDecision(row.decision),
+          decisionIsOlder: isOlderDecision(row.decision),
           samples: samples.map(({ seq, ...sample }) => ({ id: sampleId({ seq, ...sample }), ...sample })),
         };
       }),

@@ -1,5 +1,4 @@
 import { sha256 } from "../core/index.ts";
-import type { DecisionSpec } from "../fewshot/types.ts";
 
 /** JSON with the keys of every object sorted, so that equal values give equal texts. */
 export function canonicalJson(value: unknown): string {
@@ -26,9 +25,28 @@ export function classHash(contentHashes: readonly string[]): string {
  */
 export function revisionHash(
   modelHash: string,
-  decision: DecisionSpec,
+  decision: unknown,
   classes: readonly { readonly label: string; readonly hash: string }[],
 ): string {
   const sorted = [...classes].sort(byLabel).map(({ label, hash }) => [label, hash]);
   return sha256(canonicalJson([modelHash, decision, sorted]));
+}
+
+/** {@link revisionHash} from the samples of a revision. */
+export function contentHashOf(
+  modelHash: string,
+  decision: unknown,
+  samples: readonly { readonly label: string; readonly contentHash: string }[],
+): string {
+  const classes = new Map<string, string[]>();
+  for (const { label, contentHash } of samples) {
+    const hashes = classes.get(label);
+    if (hashes) hashes.push(contentHash);
+    else classes.set(label, [contentHash]);
+  }
+  return revisionHash(
+    modelHash,
+    decision,
+    [...classes].map(([label, hashes]) => ({ label, hash: classHash(hashes) })),
+  );
 }

@@ -1,6 +1,8 @@
 import { createSha256, isProtolineError, joinBytes, ProtolineError, quote } from "../core/index.ts";
+import { isOlderDecision } from "../fewshot/index.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { checkDecision, checkRefresh, isRecord, isSha256, show } from "./check.ts";
+import { contentHashOf } from "./hash.ts";
 import { checkGalleryName } from "./labels.ts";
 import type { GalleryInfo, GalleryStore, NewGallery, NewSample } from "./store.ts";
 
@@ -40,8 +42,9 @@ export async function* packGallery(
     return text;
   };
   const { refresh } = await store.gallery(name);
-  const { revision, model, modelHash, dim, decision, samples } = await store.snapshot(name);
-  const revisionHash = revision.hash;
+  const { revision, model, modelHash, dim, decision, decisionIsOlder, samples } = await store.snapshot(name);
+  // An older decision travels in today's form, and the content is named with that.
+  const revisionHash = decisionIsOlder ? contentHashOf(modelHash, decision, samples) : revision.hash;
   yield line({ format, version, name, model, modelHash, dim, decision, refresh, revisionHash });
   for (const { id, embeddings, ...sample } of samples) {
     const image = images ? await store.image(name, id) : null;
@@ -75,8 +78,12 @@ export async function unpackGallery(
     made = gallery;
     await readSamples(store, gallery, header, lines);
     const { hash } = await store.publish(gallery, { who, reason: `import ${quote(header.name)}` });
-    if (hash !== header.revisionHash)
-      throw broken("the content that the header names", `hash ${quote(hash)}`);
+    const { asWritten } = header;
+    const named = isOlderDecision(asWritten)
+      ? contentHashOf(header.modelHash, asWritten, (await store.snapshot(gallery)).samples)
+      : hash;
+    if (named !== header.revisionHash)
+      throw broken("the content that the header names", `hash ${quote(named)}`);
     await store.setRefresh(gallery, header.refresh);
     return await store.gallery(gallery);
   } catch (error) {
@@ -94,7 +101,11 @@ function contentError(error: unknown): unknown {
 }
 
 type Header = Omit<NewGallery, "who"> &
-  Required<Pick<NewGallery, "refresh">> & { readonly revisionHash: string };
+  Required<Pick<NewGallery, "refresh">> & {
+    readonly revisionHash: string;
+    /** The decision as the file has it, which an older one has in another form. */
+    readonly asWritten: unknown;
+  };
 
 interface Line {
   readonly value: Record<string, unknown>;
@@ -155,6 +166,7 @@ async function readHeader(lines: AsyncGenerator<Line>): Promise<Header> {
     modelHash,
     dim,
     decision: checkDecision(decision),
+    asWritten: decision,
     refresh: checkRefresh(refresh),
     revisionHash,
   };

@@ -201,6 +201,8 @@ export interface GallerySnapshot {
   readonly modelHash: string;
   readonly dim: number;
   readonly decision: DecisionSpec;
+  /** It was stored by a Protoline before the predictive Gaussian, and is kept as it was; see `currentDecision`. */
+  readonly decisionIsOlder: boolean;
   /** In the order of enrollment. */
   readonly samples: readonly Sample[];
 }

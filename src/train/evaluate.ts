@@ -2,29 +2,23 @@ import { setImmediate } from "node:timers/promises";
 import { type Embeddings, ProtolineError, row, stack } from "../core/index.ts";
 import {
   type Episode,
+  type EpisodeClass,
   type EpisodePlan,
   type EpisodeSet,
   episodeClasses,
   planEpisodes,
 } from "../data/index.ts";
 import {
-  aupr,
-  auroc,
   type DecisionPriors,
   type DecisionSpec,
   defaultPriors,
-  ece,
   fitDecision,
-  fpr95,
-  meanAndInterval,
-  oscr,
-  type ReliabilityBin,
-  reliability,
   type TransductiveName,
   transduce,
   type ViewKind,
 } from "../fewshot/index.ts";
 import type { EmbeddedDataset } from "./embed.ts";
+import { type Answer, type Asked, type Measures, newTally } from "./tally.ts";
 import { planUnbalanced } from "./unbalanced.ts";
 
 export interface EvaluateOptions {
@@ -36,6 +30,11 @@ export interface EvaluateOptions {
   readonly way?: number;
   /** Support pictures a class; one row of results each. Default 1, 5, 10. */
   readonly shots?: readonly number[];
+  /**
+   * In place of `way` and `shots`: tasks whose known classes have just these numbers of support pictures, as 40 and 2. One row
+   * of results. Not with `unbalanced`.
+   */
+  readonly sizes?: readonly number[];
   /** Query pictures a class. Default 15. */
   readonly queries?: number;
   /** Default 1000. */
@@ -55,69 +54,51 @@ export interface EvaluateOptions {
    * arXiv:2110.03690), way × `queries` of them as ever; not with `openSet`. Default false: `queries` of each class.
    */
   readonly unbalanced?: boolean;
-  /** The photograph, part or serial number of a picture: those of one are kept on one side of an episode. Default: none. */
+  /**
+   * The photograph, part or serial number of a picture: those of one are kept on one side of an episode, and left out of the
+   * support together where the decision calibrates itself. Default: none.
+   */
   readonly groups?: (origin: string) => string;
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
-/** Measured over all episodes of one shot. Shares are fractions of 1. */
-export interface EvaluationRow {
+/** Measured over all episodes of one shot, or of the sizes. */
+export interface EvaluationRow extends Measures {
   readonly way: number;
+  /** The largest of `sizes`, where these were asked for. */
   readonly shot: number;
+  /** Support pictures of each known class. */
+  readonly sizes?: readonly number[];
   readonly queries: number;
   readonly episodes: number;
-  /** Closed-set accuracy, the mean over episodes: the nearest class is right, whether or not it is called unknown. */
-  readonly mean: number;
-  /** 1.96·s/√episodes, s the deviation over episodes. */
-  readonly ci95: number;
-  /** Expected calibration error of the best candidate's confidence, 15 bins, over all queries. */
-  readonly ece: number;
-  /** The bins of `ece` that are not empty. */
-  readonly reliability: readonly ReliabilityBin[];
-  /** The accuracies that episodes came to, from the lowest up, and how many came to each. */
-  readonly distribution: readonly { readonly accuracy: number; readonly episodes: number }[];
-  /** Known queries called unknown, over all queries; the decision's `openSet.falseRejectRate` is what was asked. */
-  readonly falseRejectRate: number;
-  /**
-   * Known against unknown by the open-set distance to the nearest class, a mean over episodes; with `openSet` alone.
-   * Thresholds have no part in it.
-   */
-  readonly auroc?: number;
-  readonly aupr?: number;
-  readonly fpr95?: number;
-  readonly oscr?: number;
-  readonly perClass: readonly {
-    readonly label: string;
-    readonly queries: number;
-    /** `null` for a class that no episode asked about. */
-    readonly accuracy: number | null;
-  }[];
-  /** Queries `[true class][answered class]`, classes as in `perClass`. */
-  readonly confusion: readonly (readonly number[])[];
   /** Classes whose groups could not be kept on one side: too few, or too large. Empty without `groups`. */
   readonly notApart: readonly string[];
-  /** Queries whose group was among the support's, of any class, over all queries: what `groups` left together. */
-  readonly sharedGroups: number;
 }
 
 export interface Evaluation {
   readonly results: readonly EvaluationRow[];
+  /** Classes that took no part, as they have fewer than `picturesNeeded` pictures. */
+  readonly leftOut: readonly { readonly label: string; readonly pictures: number }[];
+  /** The largest shot, or the smallest of the sizes, and the queries. */
+  readonly picturesNeeded: number;
 }
 
 /**
  * Episodes as Snell et al. 2017 (arXiv:1703.05175) evaluate: draw `way` classes, fit the decision on `shot` pictures of
  * each, ask it about `queries` others of each. With `openSet`, that many further classes are asked about too, and must
- * be told from the known ones by the decision's open-set distance, never by its confidence.
+ * be told from the known ones by the decision's distances, never by its confidence.
  *
- * Episode `i` depends on seed, shot and `i` alone. Throws EPISODE_IMPOSSIBLE or INVALID_ARGUMENT before the first
- * episode, and what {@link fitDecision} throws.
+ * Classes with too few pictures for the largest shot (or the smallest size) and the queries are left out of all rows. Episode
+ * `i` depends on seed, shot and `i` alone. Throws EPISODE_IMPOSSIBLE where too few classes are left, or INVALID_ARGUMENT,
+ * before the first episode, and what {@link fitDecision} throws.
  */
 export async function evaluate({
   dataset,
   decision,
   priors = defaultPriors,
-  way = 5,
-  shots = [1, 5, 10],
+  way,
+  shots,
+  sizes,
   queries = 15,
   episodes = 1000,
   seed = 1,
@@ -132,15 +113,22 @@ export async function evaluate({
   if (!Number.isInteger(seed)) throw invalid("a whole number as seed", String(seed));
   if (openSet > 0 && (transductive !== undefined || unbalanced))
     throw invalid("no unknown classes beside a transductive method or unbalanced queries", String(openSet));
-  if (shots.length === 0) throw invalid("at least one number of shots", "none");
+  if (shots?.length === 0) throw invalid("at least one number of shots", "none");
+  if (sizes && (way !== undefined || shots !== undefined || unbalanced))
+    throw invalid("no way, no shots and no unbalanced queries beside sizes", sizes.join(":"));
+  if (sizes && sizes.length < 2) throw invalid("at least two sizes", sizes.join(":") || "none");
 
   const labels = dataset.classes.flatMap(({ label, origins }) => origins.map(() => label));
   const photographs = groups && dataset.classes.flatMap(({ origins }) => origins.map(groups));
-  const classes = episodeClasses(labels, photographs);
   const supportViews = viewReader(dataset, decision.views.support);
   const queryViews = viewReader(dataset, decision.views.query);
-  const plan = unbalanced ? planUnbalanced : planEpisodes;
-  const plans = shots.map((shot) => plan(classes, { way, shot, query: queries, open: openSet }, seed));
+  const { classes, plans, leftOut, picturesNeeded } = planAll(episodeClasses(labels, photographs), {
+    ...(sizes ? { sizes } : { way: way ?? 5, shots: shots ?? [1, 5, 10] }),
+    queries,
+    openSet,
+    seed,
+    unbalanced,
+  });
 
   const ask = ({ supportSet, querySet, unknownSet }: Episode): Asked => {
     const views = supportSet.rows.map(supportViews);
@@ -148,21 +136,24 @@ export async function evaluate({
       {
         embeddings: stack(views.flat()),
         labels: views.flatMap((rows, i) => rows.map(() => supportSet.labels[i]!)),
-        groups: views.flatMap((rows, i) => rows.map(() => i)),
+        pictures: views.flatMap((rows, i) => rows.map(() => i)),
+        ...(photographs && {
+          groups: views.flatMap((rows, i) => rows.map(() => photographs[supportSet.rows[i]!]!)),
+        }),
       },
       decision,
       priors,
     );
     const answer = (set: EpisodeSet): Answer[] =>
       set.rows.map((picture, i) => {
-        const decided = fitted.decide(stack(queryViews(picture)));
+        const decided = fitted.decide(stack(queryViews(picture)), { topK: 1 });
         const { label, confidence } = decided.candidates[0]!;
         return {
           truth: set.labels[i]!,
           label,
           correct: label === set.labels[i],
           confidence,
-          novelty: Math.min(...decided.candidates.map(({ distance }) => distance)),
+          novelty: decided.limit.distance,
           unknown: decided.kind === "unknown",
         };
       });
@@ -199,7 +190,7 @@ export async function evaluate({
 
   const results: EvaluationRow[] = [];
   let done = 0;
-  for (const [s, plan] of plans.entries()) {
+  for (const { plan, ...about } of plans) {
     const tally = newTally(classes.map(({ label }) => label));
     for (let i = 0; i < episodes; i++) {
       tally.add(ask(plan.episode(i)));
@@ -207,82 +198,56 @@ export async function evaluate({
       // Seconds of arithmetic: others get their turn in between.
       await setImmediate();
     }
-    results.push({ way, shot: shots[s]!, queries, episodes, ...tally.measures(), notApart: notApart(plan) });
+    results.push({ ...about, queries, episodes, ...tally.measures(), notApart: notApart(plan) });
   }
-  return { results };
+  return { results, leftOut, picturesNeeded };
 }
 
-interface Answer {
-  readonly truth: string;
-  readonly label: string;
-  readonly correct: boolean;
-  readonly confidence: number;
-  readonly novelty: number;
-  readonly unknown: boolean;
+interface Planned extends Pick<EvaluationRow, "way" | "shot" | "sizes"> {
+  readonly plan: EpisodePlan;
 }
 
-/** The answers of one episode. */
-interface Asked {
-  readonly known: readonly Answer[];
-  readonly unknown: readonly Answer[];
-  /** Known queries whose group the support showed. */
-  readonly shared: number;
-}
-
-function newTally(labels: readonly string[]) {
-  const index = new Map(labels.map((label, c) => [label, c]));
-  const confusion = labels.map(() => labels.map(() => 0));
-  const answers: Answer[] = [];
-  const accuracies: number[] = [];
-  let sharedGroups = 0;
-  const open = { auroc: [] as number[], aupr: [] as number[], fpr95: [] as number[], oscr: [] as number[] };
-  return {
-    add({ known, unknown, shared }: Asked): void {
-      answers.push(...known);
-      sharedGroups += shared;
-      accuracies.push(share(known, ({ correct }) => correct));
-      for (const { truth, label } of known) confusion[index.get(truth)!]![index.get(label)!]!++;
-      if (unknown.length === 0) return;
-      const inside = known.map(({ novelty }) => novelty);
-      const outside = unknown.map(({ novelty }) => novelty);
-      open.auroc.push(auroc(inside, outside));
-      open.aupr.push(aupr(inside, outside));
-      open.fpr95.push(fpr95(inside, outside));
-      open.oscr.push(oscr(known, outside));
-    },
-    measures() {
-      const { mean, ci95 } = meanAndInterval(accuracies);
-      return {
-        mean,
-        ci95,
-        ece: ece(answers),
-        reliability: reliability(answers),
-        distribution: distributionOf(accuracies),
-        sharedGroups: sharedGroups / answers.length,
-        falseRejectRate: share(answers, ({ unknown }) => unknown),
-        ...(open.auroc.length > 0 && {
-          auroc: meanAndInterval(open.auroc).mean,
-          aupr: meanAndInterval(open.aupr).mean,
-          fpr95: meanAndInterval(open.fpr95).mean,
-          oscr: meanAndInterval(open.oscr).mean,
-        }),
-        perClass: labels.map((label, c) => {
-          const asked = confusion[c]!.reduce((sum, count) => sum + count, 0);
-          return { label, queries: asked, accuracy: asked > 0 ? confusion[c]![c]! / asked : null };
-        }),
-        confusion,
-      };
-    },
-  };
-}
-
-const share = <T>(items: readonly T[], holds: (item: T) => boolean): number =>
-  items.filter(holds).length / items.length;
-
-function distributionOf(accuracies: readonly number[]): EvaluationRow["distribution"] {
-  const counts = new Map<number, number>();
-  for (const accuracy of accuracies) counts.set(accuracy, (counts.get(accuracy) ?? 0) + 1);
-  return [...counts].sort(([a], [b]) => a - b).map(([accuracy, episodes]) => ({ accuracy, episodes }));
+/** The classes that have pictures enough for every row, and the plan of each row. */
+function planAll(
+  all: readonly EpisodeClass[],
+  asked: (
+    | { readonly sizes: readonly number[] }
+    | { readonly way: number; readonly shots: readonly number[] }
+  ) & {
+    readonly queries: number;
+    readonly openSet: number;
+    readonly seed: number;
+    readonly unbalanced: boolean;
+  },
+): Omit<Evaluation, "results"> & {
+  readonly classes: readonly EpisodeClass[];
+  readonly plans: readonly Planned[];
+} {
+  const { queries: query, openSet: open, seed, unbalanced } = asked;
+  const picturesNeeded = query + ("sizes" in asked ? Math.min(...asked.sizes) : Math.max(...asked.shots));
+  const large = all.filter(({ rows }) => rows.length >= picturesNeeded);
+  const way = "sizes" in asked ? asked.sizes.length : asked.way;
+  // Where those do not suffice, the plan shall say so of all of them.
+  const classes = large.length >= way + open ? large : all;
+  const plans =
+    "sizes" in asked
+      ? [
+          {
+            way,
+            shot: Math.max(...asked.sizes),
+            sizes: asked.sizes,
+            plan: planEpisodes(classes, { sizes: asked.sizes, query, open }, seed),
+          },
+        ]
+      : asked.shots.map((shot) => ({
+          way,
+          shot,
+          plan: (unbalanced ? planUnbalanced : planEpisodes)(classes, { way, shot, query, open }, seed),
+        }));
+  const leftOut = all
+    .filter((one) => !classes.includes(one))
+    .map(({ label, rows }) => ({ label, pictures: rows.length }));
+  return { classes, plans, leftOut, picturesNeeded };
 }
 
 const notApart = ({ classes }: EpisodePlan): string[] =>

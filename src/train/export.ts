@@ -62,8 +62,8 @@ export function exportBundle({ config, imported, weights, pixels, provenance }: 
 const raw = { power: null, normalize: false, center: "none" } as const;
 
 /**
- * The decision that answers as the method did in training, or nearly: that of `mahalanobis` has one covariance for all
- * classes. A gallery may be tuned to another.
+ * The decision that answers as the method did in training, or nearly: `mahalanobis` has a covariance of each class there, and
+ * one for all classes here. A gallery may be tuned to another.
  */
 function decisionOf({ backbone, method }: TrainConfig, weights: ReadonlyMap<string, Tensor>): DecisionSpec {
   const of = (head: DecisionSpec["head"], transform: DecisionSpec["transform"] = raw): DecisionSpec => ({
@@ -73,22 +73,21 @@ function decisionOf({ backbone, method }: TrainConfig, weights: ReadonlyMap<stri
   });
   // Its embedding is made of parts of one length; a power would spoil that.
   if (method.kind === "distill" && backbone.kind === "compact")
-    return of({ kind: "ridge", lambda: 0.1, projection: null }, { ...raw, normalize: true });
+    return of({ kind: "gaussian" }, { ...raw, normalize: true });
   switch (method.kind) {
     case "protonet":
-      return of({ kind: "prototype", metric: method.metric ?? "squaredEuclidean" });
+      return method.metric === "mahalanobis"
+        ? of({ kind: "gaussian" })
+        : of({ kind: "prototype", metric: method.metric ?? "squaredEuclidean" });
     case "matching":
       return of({ kind: "prototype", metric: "cosine" });
     case "ridge": {
       const lambda = Math.exp(Number(weights.get("logLambda")!.data[0]));
-      return of({ kind: "ridge", lambda, projection: null });
+      return of({ kind: "ridge", lambda });
     }
     case "distill":
-      // What its teacher was learned in: square roots at length 1, less the mean.
-      return {
-        ...defaultDecision,
-        transform: { power: 0.5, normalize: true, center: "gallery" },
-      };
+      // What its teacher was learned in: square roots at length 1. The mean, which was taken off there, is nothing to this head.
+      return of({ kind: "gaussian" }, { power: 0.5, normalize: true, center: "none" });
     case "classifier":
       // SimpleShot (Wang et al. 2019, arXiv:1911.04623): centred by the mean of the training pictures, of length 1.
       return of(

@@ -10,22 +10,19 @@ export const transformNames: readonly string[] = [
   "center",
   "power+center",
   "power:EXPONENT",
-  "center:base|gallery|running",
+  "center:base|gallery",
 ];
+
+const metrics: readonly Metric[] = ["cosine", "euclidean", "squaredEuclidean"];
+const centers = ["base", "gallery"] as const;
 
 export const headNames: readonly string[] = [
+  "gaussian",
   "prototype",
-  "prototype:cosine",
-  "prototype:euclidean",
-  "prototype:squaredEuclidean",
-  "prototype:mahalanobis",
+  ...metrics.map((metric) => `prototype:${metric}`),
   "ridge",
   "ridge:LAMBDA",
-  "ridge:LAMBDA:DIM",
 ];
-
-const metrics: readonly Metric[] = ["cosine", "euclidean", "squaredEuclidean", "mahalanobis"];
-const centers = ["base", "gallery", "running"] as const;
 
 const unknownTransform = (text: string): ProtolineError =>
   new ProtolineError("INVALID_ARGUMENT", {
@@ -50,8 +47,8 @@ function positive(text: string | undefined): number | null {
 
 /**
  * `none` leaves the embedding as it is. `l2` scales it to length 1; `power` (or `power:0.3`; exponent ½ by default,
- * above 0 and at most 1) and `center` (by the gallery's mean, or `center:base`, `center:running`) do so too, before
- * and after. Parts are joined by `+`: `power+center`.
+ * above 0 and at most 1) and `center` (by the gallery's mean, or `center:base`, that of the encoder) do so too,
+ * before and after. Parts are joined by `+`: `power+center`.
  * Throws INVALID_ARGUMENT.
  */
 export function parseTransform(text: string): TransformSpec {
@@ -77,21 +74,19 @@ export function parseTransform(text: string): TransformSpec {
 }
 
 /**
- * `prototype` (cosine) or `prototype:METRIC`; `ridge` (λ = 1), `ridge:LAMBDA`, or `ridge:LAMBDA:DIM` with DIM random
- * features of seed 1. Throws INVALID_ARGUMENT.
+ * `gaussian`; `prototype` (cosine) or `prototype:METRIC`; `ridge` (λ = 1) or `ridge:LAMBDA`. Throws INVALID_ARGUMENT.
  */
 export function parseHead(text: string): HeadSpec {
-  const [name, first, second, ...rest] = text.split(":");
+  const [name, argument, ...rest] = text.split(":");
   if (rest.length > 0) throw unknownHead(text);
-  if (name === "prototype" && second === undefined) {
-    const metric = first === undefined ? "cosine" : metrics.find((known) => known === first);
+  if (name === "gaussian" && argument === undefined) return { kind: "gaussian" };
+  if (name === "prototype") {
+    const metric = argument === undefined ? "cosine" : metrics.find((known) => known === argument);
     if (metric) return { kind: "prototype", metric };
   }
   if (name === "ridge") {
-    const lambda = first === undefined ? 1 : positive(first);
-    const dim = second === undefined ? null : positive(second);
-    if (lambda !== null && (second === undefined || (dim !== null && Number.isInteger(dim))))
-      return { kind: "ridge", lambda, projection: dim === null ? null : { dim, seed: 1 } };
+    const lambda = argument === undefined ? 1 : positive(argument);
+    if (lambda !== null) return { kind: "ridge", lambda };
   }
   throw unknownHead(text);
 }
@@ -107,6 +102,7 @@ export function formatTransform({ power, normalize, center }: TransformSpec): st
 
 /** The name that {@link parseHead} reads back. */
 export function formatHead(head: HeadSpec): string {
-  if (head.kind === "prototype") return head.metric === "cosine" ? "prototype" : `prototype:${head.metric}`;
-  return head.projection ? `ridge:${head.lambda}:${head.projection.dim}` : `ridge:${head.lambda}`;
+  if (head.kind === "gaussian") return "gaussian";
+  if (head.kind === "ridge") return `ridge:${head.lambda}`;
+  return head.metric === "cosine" ? "prototype" : `prototype:${head.metric}`;
 }

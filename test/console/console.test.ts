@@ -2,15 +2,18 @@ import fc from "fast-check";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, it } from "vitest";
 import { drawPart } from "../../src/cli/demo/parts.ts";
-import { createRng } from "../../src/core/index.ts";
+import { createRng, stack } from "../../src/core/index.ts";
+import { defaultPriors, tune } from "../../src/fewshot/index.ts";
 import { wilson } from "../../src/monitor/index.ts";
 import { advise, type Tried } from "../../web/console/advice.ts";
 import { agreementOf } from "../../web/console/agreement.ts";
+import { limitSentences, paragraph } from "../../web/console/limit-text.ts";
 import { inside, principalPlane } from "../../web/console/pca.ts";
 import { type Measures, marksOf, measure } from "../../web/console/picture-quality.ts";
-import { rateOf, ratesAt, shiftRange } from "../../web/console/rates.ts";
+import { distancesOf, rateOf, ratesAt, shiftRange } from "../../web/console/rates.ts";
 import { vote } from "../../web/console/vote.ts";
 import { chooseLanguage, wordsOf } from "../../web/console/words/index.ts";
+import { reasonZh } from "../../web/console/words/reasons-zh.ts";
 
 type Edit = (picture: Sharp) => Sharp;
 
@@ -135,6 +138,48 @@ describe("rates", () => {
   });
 });
 
+describe("the limits of left-out pictures", () => {
+  const sample = (excess: number | null, strange: number | null) => ({
+    ...{ id: "1", label: "gear", origin: "1.jpg" },
+    leftOut: { kind: "known" as const, nearest: "gear", confidence: 1, excess, strange },
+  });
+
+  it("move by a factor; what cannot be left out, or has no limit yet, is none of them", () => {
+    const samples = [
+      sample(0.5, 2),
+      sample(1.1, null),
+      sample(null, null),
+      { ...sample(1, 1), leftOut: null },
+    ];
+    const pictures = distancesOf(samples);
+    expect(pictures).toHaveLength(2);
+    expect(ratesAt(pictures, 0)).toMatchObject({
+      falseReject: { hits: 1, of: 2 },
+      falseAccept: { hits: 0, of: 1 },
+    });
+    expect(ratesAt(pictures, Math.log(1.2)).falseReject.hits).toBe(0);
+    expect(ratesAt(pictures, Math.log(2.1)).falseAccept.hits).toBe(1);
+    const [low, high] = shiftRange(distancesOf([...samples, sample(0, 1e6)]));
+    expect(Math.exp(low)).toBeCloseTo(0.49, 2);
+    expect(Math.exp(high)).toBeCloseTo(2.06, 2);
+  });
+
+  it("are told with what they rest on and what makes them sure", () => {
+    const said = (limit: Parameters<typeof limitSentences>[0], language: "en" | "zh" = "en"): string =>
+      paragraph(limitSentences(limit, wordsOf[language], language), language);
+    const own = { source: "own", pictures: 5, rates: [0.01, 0.131], missing: 1 } as const;
+    expect(said(own)).toBe(
+      "Limit from its own and the others' pictures. Of its frames, 1% to 13% may be called unknown. 1 more picture makes it sure.",
+    );
+    expect(said({ ...own, source: "conformal", missing: 0 })).toMatch(/It is sure\.$/);
+    expect(said({ ...own, frames: 300 })).toMatch(/\. 300 frames of the line drew it closer\. /);
+    expect(said({ source: "none", pictures: 0, rates: null, missing: 43 })).toBe(
+      "Cannot tell unknown yet: show a second picture of each class.",
+    );
+    expect(said(own, "zh")).not.toMatch(/[a-z ]{2}/);
+  });
+});
+
 describe("agreement of runs", () => {
   it("is Fleiss' kappa, as in his example of 1971", () => {
     // Ten subjects, fourteen raters, five categories: kappa 0.210.
@@ -212,6 +257,26 @@ describe("the map", () => {
     expect(inside([1, 2], square)).toBe(true);
     expect(inside([5, 2], square)).toBe(false);
     expect(inside([-1, -1], square)).toBe(false);
+  });
+});
+
+describe("the history in Chinese", () => {
+  it("translates what tuning says, of one class and of several", () => {
+    const rng = createRng(3);
+    const said = (classes: number, pictures: number): string => {
+      const labels = Array.from({ length: classes * pictures }, (_, i) => `part ${i % classes}`);
+      const rows = labels.map((_, i) =>
+        Float32Array.from({ length: 8 }, (_, d) => (d === i % classes ? 4 : 1) + 0.3 * rng.normal()),
+      );
+      return tune({ embeddings: stack(rows), labels }, {}, defaultPriors, createRng(1)).report.summary;
+    };
+    for (const summary of [said(1, 4), said(3, 5)])
+      for (const prefix of ["tune", "promote a candidate"])
+        expect(reasonZh(`${prefix}: ${summary}`), summary).not.toMatch(/[A-Za-z]{3}/);
+    expect(reasonZh("tune: what somebody wrote")).toBe("调优：what somebody wrote");
+    expect(reasonZh('limits learned from the line: "a" by -12 % (300 frames), "b" by 9 % (40 frames)')).toBe(
+      '按产线的帧调整界限："a" -12 %（300 帧）, "b" 9 %（40 帧）',
+    );
   });
 });
 

@@ -90,35 +90,65 @@ export function ridgeScores(
   return product([[...query, 1]], w)[0]!;
 }
 
-/** The covariance within classes, Σ = (1 − γ) S + γ tr(S)/dim I, with γ given by the caller's formula. */
-export function pooledCovariance(
+/** The scatter within classes, Σ (x − m)(x − m)ᵀ. */
+export function withinScatter(rows: Rows, owners: readonly number[], classes: number): number[][] {
+  const means = prototypesOf(rows, owners, classes);
+  const residuals = rows.map((r, i) => r.map((v, k) => v - means[owners[i]!]![k]!));
+  return product(transpose(residuals), residuals);
+}
+
+/** ρ: the power of two whose logarithm is nearest to that of the scatter's mean diagonal. */
+export function ridgeOf(scatter: Rows): number {
+  const mean = sum(scatter.map((r, i) => r[i]!)) / scatter.length;
+  let best = 1;
+  for (let k = -60; k <= 60; k++)
+    if (Math.abs(Math.log(2 ** k / mean)) < Math.abs(Math.log(best / mean))) best = 2 ** k;
+  return best;
+}
+
+/** ρ · (q − m)ᵀ (S + ρI)⁻¹ (q − m) / (1 + 1/n) for each class, `[classes]`. */
+export function gaussianDistances(
+  scatter: Rows,
+  rho: number,
   rows: Rows,
   owners: readonly number[],
   classes: number,
-): { readonly covariance: number[][]; readonly gamma: number } {
-  const means = prototypesOf(rows, owners, classes);
-  const residuals = rows.map((r, i) => r.map((v, k) => v - means[owners[i]!]![k]!));
-  const degrees = rows.length - classes;
-  const s = product(transpose(residuals), residuals).map((r) => r.map((v) => v / degrees));
-  const p = s.length;
-  const trace = sum(s.map((r, i) => r[i]!));
-  const trace2 = sum(product(s, s).map((r, i) => r[i]!));
-  // Chen, Wiesel, Eldar and Hero 2010, equation (23).
-  const gamma = Math.min(
-    1,
-    ((1 - 2 / p) * trace2 + trace ** 2) / ((degrees + 1 - 2 / p) * (trace2 - trace ** 2 / p)),
-  );
-  const covariance = s.map((r, i) => r.map((v, j) => (1 - gamma) * v + (i === j ? (gamma * trace) / p : 0)));
-  return { covariance, gamma };
+  query: readonly number[],
+): number[] {
+  const regular = scatter.map((r, i) => r.map((v, j) => v + (i === j ? rho : 0)));
+  return byClass(rows, owners, classes).map((members) => {
+    const mean = meanRow(members);
+    const d = query.map((v, i) => v - mean[i]!);
+    const solved = solve(
+      regular,
+      d.map((v) => [v]),
+    );
+    return (rho * sum(d.map((v, i) => v * solved[i]![0]!))) / (1 + 1 / members.length);
+  });
 }
 
-export function mahalanobis(covariance: Rows, a: readonly number[], b: readonly number[]): number {
-  const d = a.map((v, i) => v - b[i]!);
-  const solved = solve(
-    covariance,
-    d.map((v) => [v]),
-  );
-  return sum(d.map((v, i) => v * solved[i]![0]!));
+/** The upper limit of a log-normal score, textbook empirical Bayes; see src/fewshot/limits.ts for what is meant. */
+export function logNormalLimits(
+  scores: readonly (readonly number[])[],
+  { t, deviation, degrees }: { readonly t: number; readonly deviation: number; readonly degrees: number },
+): number[] {
+  const mean = (xs: readonly number[]): number => sum(xs) / xs.length;
+  const squares = scores.map((xs) => sum(xs.map((x) => (x - mean(xs)) ** 2)));
+  const freedom = sum(scores.map((xs) => xs.length - 1)) + 15;
+  const pooled = (sum(squares) + 15 * deviation ** 2) / freedom;
+  const means = scores.map(mean);
+  const k = scores.length;
+  const grand = mean(means);
+  const chance = mean(scores.map((xs) => pooled / xs.length));
+  const spread = sum(means.map((m) => (m - grand) ** 2)) / (k - 1);
+  const between = (Math.max(0, spread - chance) * (k - 1)) / (k + 1);
+  return scores.map((xs, c) => {
+    const weight = between === 0 ? 0 : between / (between + pooled / xs.length);
+    const own = (squares[c]! + 12 * pooled) / (xs.length - 1 + 12);
+    const ofMean = (weight * pooled) / xs.length + (1 - weight) ** 2 * ((between + chance) / k);
+    const middle = weight * means[c]! + (1 - weight) * grand;
+    return Math.exp(middle + t * Math.sqrt(own + ofMean + pooled / degrees));
+  });
 }
 
 /** The smallest of the scores that at least ⌈(n + 1)(1 − α)⌉ of them do not exceed, by counting; Infinity if none. */

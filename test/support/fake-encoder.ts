@@ -32,11 +32,11 @@ export function fakeEncoder({ name = "fake", decision, delayMs = 0 }: FakeOption
       views: { support: [], query: [] },
       transform: { power: null, normalize: true, center: "none" },
       head: { kind: "prototype", metric: "cosine" },
-      openSet: { score: "cosine", falseRejectRate: 0.05 },
+      openSet: { falseRejectRate: 0.05 },
       ambiguity: { margin: 0.1 },
       ...decision,
     },
-    priors: { baseMean: null, temperature: 0.1, thresholds: [] },
+    priors: { baseMean: null, limits: { deviation: 0.34, oneShot: null } },
     provenance: { origin: "made by a test", license: "Apache-2.0", trainedOn: "nothing" },
   };
   return {

@@ -19,9 +19,9 @@ export function recognizePanel(page: Page, camera: Camera, onCamera: () => Promi
   const status = byId("recognize-status");
   const answers = byId("answers");
 
-  /** The answer in words: what it is, how sure, and what else it could be. */
-  function tell(answer: Recognition): HTMLElement[] {
-    const { kind, candidates, confidence, ms } = answer;
+  /** The answer in words: what it is, what else it could be, and how sure; of unknown, how far from what is known. */
+  function tell(answer: Recognition): [kind: HTMLElement, what: HTMLElement, sure: HTMLElement] {
+    const { kind, candidates, confidence, limit, ms } = answer;
     const labels = candidates.slice(0, 2).map(({ label }) => label);
     const line = make("span", `kind ${kind}`, page.words[kind]);
     const what =
@@ -29,9 +29,16 @@ export function recognizePanel(page: Page, camera: Camera, onCamera: () => Promi
         ? answer.label
         : kind === "ambiguous"
           ? page.words.among(labels)
-          : page.words.nearest(labels[0]!);
-    const sure = page.words.confidence((100 * confidence).toFixed(0), ms.total.toFixed(0));
-    return [line, make("span", "", ` ${what}`), make("span", "file", kind === "unknown" ? "" : ` ${sure}`)];
+          : page.words.nearest(limit.label);
+    // Confidence ranks the classes that are taught: of a frame that is none of them it says nothing.
+    const sure =
+      kind !== "unknown"
+        ? page.words.confidence((100 * confidence).toFixed(0), ms.total.toFixed(0))
+        : limit.threshold === null
+          ? ""
+          : page.words.farther(limit.label, (limit.distance / limit.threshold).toFixed(1));
+    const rest = limit.source === "none" ? [sure, page.words.noLimit] : [sure];
+    return [line, make("span", "", ` ${what}`), make("span", "file", ` ${rest.join("; ")}`)];
   }
 
   async function recognizeFiles(files: readonly Dropped[]): Promise<void> {
@@ -65,7 +72,7 @@ export function recognizePanel(page: Page, camera: Camera, onCamera: () => Promi
       else {
         const answer = await recognizer.recognize(video);
         live.hidden = !camera.running;
-        const [kind, what, sure] = tell(answer) as [HTMLElement, HTMLElement, HTMLElement];
+        const [kind, what, sure] = tell(answer);
         // Read out when the answer is another, not ten times a second.
         sure.setAttribute("aria-hidden", "true");
         if (

@@ -59,6 +59,8 @@ const en = {
   confidence: (percent: string, ms: string) => `confidence ${percent} %, ${ms} ms`,
   among: (labels: readonly string[]) => `${labels.join(" or ")}?`,
   nearest: (label: string) => `nearest: ${label}`,
+  farther: (label: string, times: string) => `${times} × the limit of ${label}`,
+  noLimit: "cannot tell unknown yet: show a second picture of each class",
   recognizing: (done: number, of: number) => `${done} of ${of}`,
   cameraFailed: (reason: string) => `The camera cannot be used: ${reason}`,
 };
@@ -117,6 +119,8 @@ const zh: typeof en = {
   confidence: (percent, ms) => `置信度 ${percent} %，${ms} 毫秒`,
   among: (labels) => `${labels.join(" 或 ")}？`,
   nearest: (label) => `最接近：${label}`,
+  farther: (label, times) => `为 ${label} 的界限的 ${times} 倍`,
+  noLimit: "暂时无法判断未知：请为每个类别再登记一张图片",
   recognizing: (done, of) => `${done} / ${of}`,
   cameraFailed: (reason) => `无法使用摄像头：${reason}`,
 };

@@ -1,4 +1,6 @@
-/** Rates with intervals, and how both move with the threshold. */
+import type { MapReply } from "../../src/server/protocol-console.ts";
+
+/** Rates with intervals, and how both move with the limits. */
 
 export interface Rate {
   readonly hits: number;
@@ -16,13 +18,28 @@ export function rateOf(hits: number, of: number): Rate {
   return { hits, of, interval: [hits === 0 ? 0 : middle - half, hits === of ? 1 : middle + half] };
 }
 
-/** A left-out picture: how far beyond its nearest threshold, with its own class known and with it unknown. */
+/**
+ * A left-out picture: the logarithm of its distance over the limit of its nearest class, with its own class known and with
+ * it unknown (`null` where there is no other). Above 0 it is unknown.
+ */
 export interface Distance {
   readonly excess: number;
   readonly strange: number | null;
 }
 
-/** What both rates are when every threshold is moved by `shift`. */
+/** Logarithms beyond are of pictures that are all but equal, or far from everything: they would only stretch the scale. */
+const farthest = 8;
+const logOf = (excess: number): number => Math.max(-farthest, Math.min(farthest, Math.log(excess)));
+
+/** Of the pictures that can be left out and of whose nearest class a limit is known. */
+export const distancesOf = (samples: MapReply["samples"]): readonly Distance[] =>
+  samples.flatMap(({ leftOut }) =>
+    leftOut && leftOut.excess !== null
+      ? [{ excess: logOf(leftOut.excess), strange: leftOut.strange === null ? null : logOf(leftOut.strange) }]
+      : [],
+  );
+
+/** What both rates are when every limit is multiplied by e to the power of `shift`. */
 export function ratesAt(
   pictures: readonly Distance[],
   shift: number,
@@ -37,7 +54,7 @@ export function ratesAt(
 /** Shifts between which the rates move, from where nothing is known to where everything is. */
 export function shiftRange(pictures: readonly Distance[]): readonly [number, number] {
   const all = pictures.flatMap(({ excess, strange }) => (strange === null ? [excess] : [excess, strange]));
-  const finite = all.filter((value) => Math.abs(value) < 1e5);
+  const finite = all.filter((value) => Math.abs(value) < farthest);
   if (finite.length === 0) return [-1, 1];
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
   const margin = 0.02 * (high - low) + 1e-6;

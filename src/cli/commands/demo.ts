@@ -5,6 +5,7 @@ import { createRng, quote } from "../../core/index.ts";
 import type { Recognizer } from "../../recognizer/index.ts";
 import { action, type Context } from "../context.ts";
 import type { Defect, PartKind } from "../demo/parts.ts";
+import { expectedSentence } from "../expected-text.ts";
 import { integer } from "../parse.ts";
 import { chooseModel, openModel } from "../resources.ts";
 import { percent, plural, seconds, table } from "../text.ts";
@@ -22,7 +23,7 @@ const whole = (kind: PartKind): Part => ({ label: kind, kind });
 
 const firstParts = [whole("washer"), whole("gear"), whole("bracket")];
 const newPart = whole("motor housing");
-/** A part with a flaw is nothing but one more class. */
+/** A flaw that nobody has shown is unknown; shown, it is one more class with a name. */
 const flawed: Part = { label: "washer, cracked", kind: "washer", defect: "cracked" };
 /** Never enrolled: what it is told must stay "unknown" to the end. */
 const stranger = whole("bolt");
@@ -88,7 +89,7 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
 
   const { model, why } = await chooseModel(context);
   const encoder = await openModel(context, model);
-  const { Recognizer } = await import("../../recognizer/index.ts");
+  const { galleryRates, Recognizer } = await import("../../recognizer/index.ts");
   const recognizer = await Recognizer.open({ model: encoder, store: "memory:", gallery: "demo" });
   try {
     say(
@@ -115,9 +116,20 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
       firstParts,
     );
     say(tallyTable(before, context));
-    const rate = percent(recognizer.decision.openSet.falseRejectRate, 0);
-    say(dim(`  The limits are set so that about ${rate} of the frames of known parts are called unknown.`));
-    say(dim("  A cracked washer is a washer as long as nobody has shown the difference."));
+    const rate = recognizer.decision.openSet.falseRejectRate;
+    const expected = galleryRates(recognizer);
+    say(
+      dim(
+        `  The limits state that about ${percent(rate, 0)} of the frames of known parts may be called unknown. The gallery's own`,
+      ),
+    );
+    say(dim(`  pictures expect: ${expectedSentence(expected, rate)}`));
+    const cracked = before.find(({ label }) => label === flawed.label)!;
+    say(
+      dim(
+        `  A flaw counts, too: ${cracked.unknown} of ${cracked.frames} cracked washers are no washer that was shown, although nobody has shown a crack.`,
+      ),
+    );
 
     say(
       `\n${bold(`3. Make ${quote(newPart.label)} a class, live, and the flaw ${quote(flawed.label)} another: no training, no restart.`)}`,
@@ -130,21 +142,26 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
     say(tallyTable(after, context));
 
     say(`\n${bold("4. Take it back, and forward again.")}`);
-    const [frame] = await draw(newPart, 1, "frames");
-    const at = async (revision: number): Promise<string> => {
+    const frames = await draw(newPart, framesEach, "frames");
+    const at = async (revision: number): Promise<number> => {
       await recognizer.store.rollback("demo", revision, { who: context.who });
       await recognizer.refresh();
-      const { kind, candidates } = await recognizer.recognize(frame!);
-      const answer = kind === "known" ? `known, ${candidates[0]!.label}` : kind;
-      say(`  as it was at revision ${revision}: a ${newPart.label} is ${answer}`);
-      return answer;
+      let named = 0;
+      for (const frame of frames) {
+        const answer = await recognizer.recognize(frame);
+        if (answer.kind === "known" && answer.label === newPart.label) named++;
+      }
+      say(
+        `  as it was at revision ${revision}: ${named} of ${plural(frames.length, newPart.label)} recognized`,
+      );
+      return named;
     };
     const rolledBack = await at(revisionBefore);
     const rolledForward = await at(revisionAfter);
 
     const tallies = [...before, ...after];
-    const frames = tallies.reduce((sum, tally) => sum + tally.frames, 0);
-    const msEach = tallies.reduce((sum, { ms }) => sum + ms, 0) / frames;
+    const asked = tallies.reduce((sum, tally) => sum + tally.frames, 0);
+    const msEach = tallies.reduce((sum, { ms }) => sum + ms, 0) / asked;
     const total = performance.now() - began;
     if (context.json)
       context.print(
@@ -152,6 +169,7 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
           model,
           seed,
           before,
+          expected,
           after,
           rolledBack,
           rolledForward,
@@ -162,7 +180,7 @@ async function run(context: Context, { seed, keep }: DemoFlags): Promise<void> {
         }),
       );
     say(
-      `\n${plural(frames, "frame")} at ${msEach.toFixed(1)} ms each; a class of ${shots} pictures enrolled in ${seconds(Math.max(...enrollMs))} at most;\n${seconds(total)} in all, ${seconds(msDrawing)} of it to draw the pictures.`,
+      `\n${plural(asked, "frame")} at ${msEach.toFixed(1)} ms each; a class of ${shots} pictures enrolled in ${seconds(Math.max(...enrollMs))} at most;\n${seconds(total)} in all, ${seconds(msDrawing)} of it to draw the pictures.`,
     );
     if (keep !== undefined)
       say(

@@ -7,6 +7,8 @@ import type { EnrollResult, Recognizer } from "../../recognizer/index.ts";
 import type { RefreshPolicy } from "../../store/index.ts";
 import { action, type Context, examples } from "../context.ts";
 import { codeToExit, partlyDone } from "../exit.ts";
+import { limitText } from "../expected-text.ts";
+import { noteOlderDecision } from "../older-decision.ts";
 import { parseRefresh, parseRegion } from "../parse.ts";
 import { kindOf, withRecognizer } from "../resources.ts";
 import { oneLine, plural, seconds, table } from "../text.ts";
@@ -122,6 +124,7 @@ async function run(context: Context, [paths]: [string[]], flags: EnrollFlags): P
           `class ${quote(label)} has no images: add pictures to its folder, or remove it [CLASS_EMPTY]`,
         );
       report(context, recognizer, results, empty, skipped, performance.now() - started);
+      noteOlderDecision(context, recognizer);
       return endCode(results, empty);
     },
     { keep: flags.keep, ...(flags.refresh && { refresh: flags.refresh }) },
@@ -154,6 +157,9 @@ async function enrollAll(
   progress.stop();
   return results;
 }
+
+/** Classes whose limits are told one by one. */
+const mostUnsure = 4;
 
 function report(
   { json, print, note, paint, gallery }: Context,
@@ -192,6 +198,16 @@ function report(
       paint,
     ),
   );
+  const stated = recognizer.decision.openSet.falseRejectRate;
+  const unsure = results.flatMap(({ label }) => {
+    // As all classes leave it, not as it was when this one was enrolled.
+    const limit = recognizer.limits.get(label);
+    return limit && limit.missing > 0 ? [`${oneLine(label)}: ${limitText(limit, stated)}`] : [];
+  });
+  // What a person can act on: the classes that know least of their own limit.
+  for (const line of unsure.slice(0, mostUnsure)) note(line);
+  if (unsure.length > mostUnsure)
+    note(`and ${plural(unsure.length - mostUnsure, "class", "classes")} more: protoline monitor check`);
   const added = results.reduce((sum, result) => sum + result.added.length, 0);
   note(
     `${plural(added, "picture")} enrolled in ${seconds(ms)}; gallery ${quote(gallery)} is at revision ${last?.revision ?? recognizer.revision.number}`,

@@ -2,28 +2,36 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { quote } from "../../core/index.ts";
 import type { DatasetSplit } from "../../data/index.ts";
-import type { DecisionSpec, OpenSetSpec, TransductiveName, ViewKind } from "../../fewshot/index.ts";
+import type { DecisionSpec, TransductiveName, ViewKind } from "../../fewshot/index.ts";
 import type { Encoder } from "../../models/index.ts";
-import type { EmbedResult, EvaluationRow } from "../../train/index.ts";
+import type { EmbedResult, Evaluation, EvaluationRow } from "../../train/index.ts";
 import { action, type Context, examples } from "../context.ts";
-import { type EvaluationData, findEvaluationData } from "../evaluation-data.ts";
+import { type EvaluationData, findEvaluationData, leftOutText } from "../evaluation-data.ts";
 import { partlyDone } from "../exit.ts";
-import { integer, integerList, parsePattern, parseViews, positiveInteger, share } from "../parse.ts";
+import {
+  integer,
+  integerList,
+  parsePattern,
+  parseSizes,
+  parseViews,
+  positiveInteger,
+  share,
+} from "../parse.ts";
 import { chooseModel, openModel, sources } from "../resources.ts";
-import { oneLine, percent, plural, seconds, table } from "../text.ts";
+import { oneLine, type Paint, percent, plural, seconds, table } from "../text.ts";
 
 interface EvaluateFlags {
   readonly split?: DatasetSplit;
   readonly data?: string;
   readonly way: number;
   readonly shot: readonly number[];
+  readonly sizes?: readonly number[];
   readonly queries: number;
   readonly episodes: number;
   readonly seed: number;
   readonly openSet?: number;
   readonly transform?: string;
   readonly head?: string;
-  readonly score?: OpenSetSpec["score"];
   readonly falseReject?: number;
   readonly views?: readonly ViewKind[];
   readonly frameViews?: readonly ViewKind[];
@@ -33,6 +41,16 @@ interface EvaluateFlags {
   /** False with --no-cache. */
   readonly cache: boolean;
 }
+
+const jsonText = [
+  "Classes with too few pictures for the tasks are left out, with a warning.",
+  "",
+  "--json prints one object; its results hold a row for each shot (or one for --sizes, with sizes): way, shot, episodes, and",
+  "in fractions of 1 mean and ci95, balanced (each class of a task counts alike), balancedCi95 and worst (a task's hardest",
+  "class), ece, falseReject (known pictures called unknown), with --open-set caught (unknown pictures called unknown), auroc,",
+  "fpr95, oscr; falseReject and caught each with Ci95 and Spread (standard deviation over tasks) behind the name. leftOut has",
+  "label and pictures of each class that took no part. The interval is 1.96·s/√episodes.",
+].join("\n");
 
 export function evaluate(program: Command): void {
   program
@@ -54,6 +72,14 @@ export function evaluate(program: Command): void {
         .argParser(integerList)
         .default([1, 5, 10], "1,5,10"),
     )
+    .addOption(
+      new Option(
+        "--sizes <list>",
+        "in place of --way and --shot: tasks of classes that are shown in so many pictures each, as 40:2",
+      )
+        .argParser(parseSizes)
+        .conflicts(["way", "shot", "unbalanced"]),
+    )
     .option("--queries <n>", "further pictures of each class that are asked about", positiveInteger, 15)
     .option("--episodes <n>", "tasks", positiveInteger, 1000)
     .option("--seed <n>", "equal seeds give equal tasks", integer, 1)
@@ -63,14 +89,9 @@ export function evaluate(program: Command): void {
       positiveInteger,
     )
     .option("--transform <name>", "none, l2, power, center, power+center, … (default: the model's own)")
-    .option("--head <name>", "prototype, prototype:METRIC, ridge, ridge:LAMBDA (default: the model's own)")
-    .addOption(
-      new Option("--score <name>", "what tells unknown (default: the model's own)").choices([
-        "cosine",
-        "centeredCosine",
-        "mahalanobis",
-        "ridge",
-      ]),
+    .option(
+      "--head <name>",
+      "gaussian, prototype, prototype:METRIC, ridge, ridge:LAMBDA (default: the model's own)",
     )
     .option("--false-reject <share>", "known pictures that may be called unknown, as 0.05", share)
     .option(
@@ -97,6 +118,7 @@ export function evaluate(program: Command): void {
       `${examples(
         ["protoline evaluate data/", "accuracy at 1, 5 and 10 pictures a class"],
         ["protoline evaluate data/ --open-set 3 --shot 10", "and how well unknown parts are told"],
+        ["protoline evaluate data/ --sizes 40:2", "an old class beside a new one: balanced accuracy"],
         [
           "protoline evaluate data/ --head prototype --transform l2 --json",
           "the plain baseline, for a script",
@@ -106,7 +128,7 @@ export function evaluate(program: Command): void {
           "classes that the training never saw",
         ],
         ['protoline evaluate data/ --apart "IMG_\\d+"', "crops of one photograph stay on one side"],
-      )}\n\n--json prints one object; its results hold a row for each shot: way, shot, episodes, mean, ci95 (fractions of 1), and\nwith --open-set auroc, fpr95, oscr. The interval is 1.96·s/√episodes.`,
+      )}\n\n${jsonText}`,
     )
     .action(action<[string], EvaluateFlags>(run));
 }
@@ -132,15 +154,17 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
     for (const { origin, code, message } of dataset.rejected)
       context.warn(`${quote(origin, 200)} is left out: ${message} [${code}]`);
     const started = performance.now();
-    const progress = await context.progress("episodes", flags.episodes * flags.shot.length);
+    const progress = await context.progress(
+      "episodes",
+      flags.episodes * (flags.sizes ? 1 : flags.shot.length),
+    );
     const { priors } = encoder.manifest;
-    const { results } = await train
+    const measured = await train
       .evaluate({
         dataset,
         decision,
         priors: { ...priors, baseMean: priors.baseMean ? Float32Array.from(priors.baseMean) : null },
-        way: flags.way,
-        shots: flags.shot,
+        ...(flags.sizes ? { sizes: flags.sizes } : { way: flags.way, shots: flags.shot }),
         queries: flags.queries,
         episodes: flags.episodes,
         seed: flags.seed,
@@ -151,8 +175,10 @@ async function run(context: Context, [path]: [string], flags: EvaluateFlags): Pr
         onProgress: ({ done }) => progress.update(done),
       })
       .finally(() => progress.stop());
+    const warning = leftOutText(measured);
+    if (warning !== null) context.warn(warning);
     const shown = { ...flags, split: data.split };
-    report(context, path, encoder, decision, dataset, results, shown, performance.now() - started);
+    report(context, path, encoder, decision, dataset, measured, shown, performance.now() - started);
     return dataset.rejected.length + empty.length > 0 ? partlyDone : 0;
   } finally {
     await encoder.close();
@@ -177,10 +203,7 @@ function decisionOf(
     ...decision,
     transform: transform ?? decision.transform,
     head: head ?? decision.head,
-    openSet: {
-      score: flags.score ?? decision.openSet.score,
-      falseRejectRate: flags.falseReject ?? decision.openSet.falseRejectRate,
-    },
+    openSet: { falseRejectRate: flags.falseReject ?? decision.openSet.falseRejectRate },
     views: {
       support: flags.views ?? decision.views.support,
       query: flags.frameViews ?? decision.views.query,
@@ -234,7 +257,7 @@ function report(
   encoder: Encoder,
   decision: DecisionSpec,
   { classes, rejected }: EmbedResult,
-  results: readonly EvaluationRow[],
+  { results, leftOut, picturesNeeded }: Evaluation,
   { openSet, seed, split, transductive, unbalanced }: EvaluateFlags,
   ms: number,
 ): void {
@@ -248,45 +271,44 @@ function report(
       ...(transductive && { transductive }),
       ...(unbalanced && { unbalanced }),
     };
-    print(JSON.stringify({ ...about, ...unusual, results, rejected, ms }));
+    print(JSON.stringify({ ...about, ...unusual, results, leftOut, picturesNeeded, rejected, ms }));
     return;
   }
-  const open = openSet !== undefined;
-  print(
-    table(
-      [
-        "way",
-        "shot",
-        "tasks",
-        "accuracy",
-        "±",
-        "called unknown",
-        ...(open ? ["AUROC", "FPR95", "OSCR"] : []),
-      ],
-      results.map((row) => [
-        row.way,
-        row.shot,
-        row.episodes,
-        percent(row.mean, 2),
-        percent(row.ci95, 2),
-        percent(row.falseRejectRate),
-        ...(open ? [row.auroc, row.fpr95, row.oscr].map((value) => percent(value ?? Number.NaN)) : []),
-      ]),
-      paint,
-    ),
-  );
+  print(resultsTable(results, openSet !== undefined, paint));
   const last = results.at(-1);
   const asked = (last?.perClass ?? []).filter(
     (row): row is typeof row & { accuracy: number } => row.accuracy !== null,
   );
   const worst = asked.sort((a, b) => a.accuracy - b.accuracy).slice(0, hardest);
   print(
-    `hardest at ${plural(last?.shot ?? 0, "shot")}: ${worst.map(({ label, accuracy }) => `${oneLine(label)} ${percent(accuracy)}`).join(", ")}`,
+    `hardest at ${last?.sizes?.join(":") ?? plural(last?.shot ?? 0, "shot")}: ${worst.map(({ label, accuracy }) => `${oneLine(label)} ${percent(accuracy)}`).join(", ")}`,
   );
   const mixed = new Set(results.flatMap(({ notApart }) => notApart));
   if (mixed.size > 0)
     note(`not kept apart, as their groups are too few or too large: ${[...mixed].map(oneLine).join(", ")}`);
   note(
-    `${plural(pictures, "picture")} of ${plural(classes.length, "class", "classes")}, model ${name}, ${seconds(ms)}`,
+    `${plural(pictures, "picture")} of ${plural(classes.length, "class", "classes")}, model ${name}, stated false rejects ${percent(decision.openSet.falseRejectRate)}, ${seconds(ms)}`,
+  );
+}
+
+const exact = (share: number): string => percent(share, 2);
+const rough = (share: number | undefined): string => percent(share ?? Number.NaN);
+
+function resultsTable(results: readonly EvaluationRow[], open: boolean, paint: Paint): string {
+  const sized = results.some(({ sizes }) => sizes !== undefined);
+  return table(
+    [
+      ...(sized ? ["sizes", "tasks", "balanced", "±", "worst"] : ["way", "shot", "tasks", "accuracy", "±"]),
+      "called unknown",
+      ...(open ? ["caught", "AUROC", "FPR95", "OSCR"] : []),
+    ],
+    results.map((row) => [
+      ...(row.sizes
+        ? [row.sizes.join(":"), row.episodes, exact(row.balanced), exact(row.balancedCi95), rough(row.worst)]
+        : [row.way, row.shot, row.episodes, exact(row.mean), exact(row.ci95)]),
+      rough(row.falseReject),
+      ...(open ? [row.caught, row.auroc, row.fpr95, row.oscr].map(rough) : []),
+    ]),
+    paint,
   );
 }

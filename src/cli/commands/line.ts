@@ -23,6 +23,7 @@ export function line(program: Command): void {
     .command("run")
     .description("run the line until SIGINT or SIGTERM; what has come in is answered before it ends")
     .argument("<file>", "the description, YAML or JSON; docs/line.md lists its fields")
+    .option("--no-learn-limits", "keep the limits of classes as their pictures say, whatever the frames show")
     .addHelpText(
       "after",
       `${examples(
@@ -31,7 +32,7 @@ export function line(program: Command): void {
         ["protoline line run line.yaml --json --quiet", "JSON Lines, as the sinks get them"],
       )}\n\nThe gallery may be changed meanwhile, by protoline enroll or a server on the same store: the next frame is compared with it.`,
     )
-    .action(action<[string], object>((context, [file]) => run(context, file)));
+    .action(action<[string], RunFlags>((context, [file], flags) => run(context, file, flags)));
   group
     .command("check")
     .description("look at every source and sink of a line, without running it and without changing anything")
@@ -57,8 +58,16 @@ export function line(program: Command): void {
 const atLine = (context: Context, { gallery }: LineConfig): Context =>
   context.galleryNamed ? context : { ...context, gallery };
 
-async function run(context: Context, path: string): Promise<void> {
-  const { runLine } = await import("../../line/index.ts");
+interface RunFlags {
+  /** False with --no-learn-limits. */
+  readonly learnLimits: boolean;
+}
+
+async function run(context: Context, path: string, { learnLimits }: RunFlags): Promise<void> {
+  const [{ runLine }, { createLineLearner }] = await Promise.all([
+    import("../../line/index.ts"),
+    import("../../recognizer/index.ts"),
+  ]);
   const config = await readLine(path);
   const inner = atLine(context, config);
   await withRecognizer(inner, "existing", async (recognizer) => {
@@ -97,11 +106,20 @@ async function run(context: Context, path: string): Promise<void> {
         `line ${quote(config.name)}: gallery ${quote(inner.gallery)}, revision ${recognizer.revision.number}`,
       );
       const { manifest, modelHash } = recognizer.encoder;
+      const learner = learnLimits
+        ? createLineLearner(recognizer, (error) =>
+            context.warn(`a limit that the line moved could not be written: ${(error as Error).message}`),
+          )
+        : null;
       const report = await runLine({
         config,
         env: process.env,
         signal: stop.signal,
-        recognize: (image) => recognizer.recognize(image),
+        recognize: async (image) => {
+          const answer = await recognizer.recognize(image);
+          learner?.observe(answer);
+          return answer;
+        },
         lineage: () => ({
           model: manifest.name,
           modelHash,
@@ -111,6 +129,7 @@ async function run(context: Context, path: string): Promise<void> {
         report: (event) => context.warn(oneLine(event)),
         onResult: (result) => context.print(context.json ? JSON.stringify(result) : told(result, context)),
       });
+      await learner?.settled();
       context.note(
         `${plural(report.frames, "frame")}: ${report.known} known, ${report.unknown} unknown, ${report.ambiguous} ambiguous, ${report.errors} not read; ${report.repeated} came again, ${report.dead} in the dead letters`,
       );
@@ -125,7 +144,12 @@ function told({ time, origin, part, answer, ms }: LineResult, { paint }: Context
   if (answer.kind === "error") return `${time}  ${paint.red("error    ")}  ${answer.code}  ${where}`;
   const color = { known: paint.green, ambiguous: paint.yellow, unknown: paint.red }[answer.kind];
   const best = answer.label ?? `(${answer.candidates[0]?.label ?? ""})`;
-  return `${time}  ${color(answer.kind.padEnd(9))}  ${oneLine(best)}  ${answer.confidence.toFixed(2)}  ${ms.toFixed(1)} ms  ${where}`;
+  // Of an unknown part a confidence says nothing; how far it is beyond the limit does.
+  const how =
+    answer.kind === "unknown" && answer.threshold !== null
+      ? `${(answer.distance / answer.threshold).toFixed(2)}×`
+      : answer.confidence.toFixed(2);
+  return `${time}  ${color(answer.kind.padEnd(9))}  ${oneLine(best)}  ${how}  ${ms.toFixed(1)} ms  ${where}`;
 }
 
 async function check(context: Context, path: string): Promise<number> {

@@ -1,15 +1,20 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ProtolineError, quote } from "../../core/index.ts";
+import type { ExpectedRates, Limit } from "../../fewshot/index.ts";
 import type { ClassQuality, CountedRate } from "../../monitor/index.ts";
 import type { DriftReply } from "../../server/index.ts";
 import { action, type Context, examples } from "../context.ts";
-import { positiveInteger } from "../parse.ts";
+import { expectedBasis, limitText, printExpected } from "../expected-text.ts";
+import { noteOlderDecision } from "../older-decision.ts";
+import { positiveInteger, shareOrZero } from "../parse.ts";
 import { withRecognizer } from "../resources.ts";
 import { bytesText, oneLine, percent, plural, table } from "../text.ts";
 
-/** Exit code when a class is bad: unavailable, as doctor's. */
+/** Exit code when a class is bad or strangers pass: unavailable, as doctor's. */
 const unfit = 7;
+/** Share of the pictures of classes left out that must be caught. */
+const leastCaught = 0.5;
 
 export function monitor(program: Command): void {
   const group = program
@@ -20,14 +25,20 @@ export function monitor(program: Command): void {
     .description(
       "each class by leaving its pictures out in turn: right, wrong, unknown, what it is confused with",
     )
+    .option(
+      "--caught <share>",
+      "parts never shown that must be caught, as 0.5; 0 asks for none",
+      shareOrZero,
+      leastCaught,
+    )
     .addHelpText(
       "after",
       `${examples(
-        ["protoline monitor check", "the worst class first, and what to do about it"],
-        ["protoline monitor check --json | jq '.[] | select(.verdict == \"bad\")'", "for a script"],
-      )}\n\ngood: at least 90 % of its pictures are named right when they are left out; bad: less than 70 %; watch: between, or fewer\nthan 5 pictures. Exit code 0 when no class is bad, ${unfit} otherwise. Nothing is changed.`,
+        ["protoline monitor check", "both rates, the worst class first, and what to do about it"],
+        ["protoline monitor check --json | jq '.classes[] | select(.verdict == \"bad\")'", "for a script"],
+      )}\n\nFirst both rates: of known parts called unknown (each picture left out) and of parts never shown that are caught (each\nclass left out). Then the classes; good: at least 90 % of its pictures are named right when they are left out; bad: less\nthan 70 %; watch: between, or fewer than 5 pictures. Exit code 0 when no class is bad and strangers do not pass, ${unfit}\notherwise; they pass when surely (95 %) fewer than --caught of them are caught. Nothing is changed.`,
     )
-    .action(action<[], object>((context) => check(context)));
+    .action(action<[], CheckFlags>((context, _, flags) => check(context, flags)));
   group
     .command("evaluate")
     .description("ask the last revisions about held-out pictures: accuracy, false rejects, false accepts")
@@ -61,6 +72,9 @@ export function monitor(program: Command): void {
     .action(action<[], ReportFlags>((context, _, flags) => report(context, flags)));
 }
 
+interface CheckFlags {
+  readonly caught: number;
+}
 interface EvaluateFlags {
   readonly last: number;
 }
@@ -108,10 +122,8 @@ async function evaluate(context: Context, { last }: EvaluateFlags): Promise<numb
 }
 
 async function report(context: Context, { out, drift, last, lang }: ReportFlags): Promise<void> {
-  const [{ evaluateHeldOut, galleryQuality, heldOutName }, { renderMonitor }] = await Promise.all([
-    import("../../recognizer/index.ts"),
-    import("../../report/index.ts"),
-  ]);
+  const [{ evaluateHeldOut, galleryQuality, galleryRates, heldOutName }, { renderMonitor }] =
+    await Promise.all([import("../../recognizer/index.ts"), import("../../report/index.ts")]);
   const line = drift === undefined ? null : await readDrift(drift);
   await withRecognizer(context, "existing", async (recognizer) => {
     const { store, gallery, priors, encoder, revision } = recognizer;
@@ -121,6 +133,8 @@ async function report(context: Context, { out, drift, last, lang }: ReportFlags)
       ...{ gallery, model: encoder.manifest.name, revision: revision.number, language: lang, drift: line },
       time: new Date().toISOString().slice(0, 16).replace("T", " "),
       quality: galleryQuality(recognizer),
+      expected: galleryRates(recognizer),
+      falseRejectRate: recognizer.decision.openSet.falseRejectRate,
       heldOutName: heldOutName(gallery),
       heldOut: history && {
         ...history,
@@ -167,14 +181,44 @@ async function readDrift(path: string): Promise<DriftReply> {
   });
 }
 
-async function check(context: Context): Promise<number> {
-  const { galleryQuality } = await import("../../recognizer/index.ts");
+async function check(context: Context, flags: CheckFlags): Promise<number> {
+  const { galleryQuality, galleryRates } = await import("../../recognizer/index.ts");
   return withRecognizer(context, "existing", async (recognizer) => {
+    const stated = recognizer.decision.openSet.falseRejectRate;
     const classes = galleryQuality(recognizer);
-    if (context.json) context.print(JSON.stringify(classes));
-    else print(context, classes);
-    return classes.some(({ verdict }) => verdict === "bad") ? unfit : 0;
+    const expected = galleryRates(recognizer);
+    const limits = Object.fromEntries(recognizer.limits);
+    const caught = expected.rates.find((rate) => rate.stated === stated)?.caught;
+    const strangersPass = caught != null && caught.interval[1] < flags.caught;
+    if (context.json) context.print(JSON.stringify({ stated, expected, strangersPass, classes, limits }));
+    else {
+      printExpected(context, expected, stated);
+      context.print("");
+      print(context, classes);
+      printLimits(context, recognizer.limits, stated);
+      noteOlderDecision(context, recognizer);
+      if (strangersPass) context.print(context.paint.red(passing(expected, flags.caught)));
+      context.note(`both rates ${expectedBasis(expected)}`);
+    }
+    return strangersPass || classes.some(({ verdict }) => verdict === "bad") ? unfit : 0;
   });
+}
+
+/** Which class lets strangers in, and what to do. */
+function passing({ strangers }: ExpectedRates<string>, least: number): string {
+  const worst = strangers[0]!;
+  const by = worst.takenBy ? `, taken for ${oneLine(worst.takenBy.label)}` : "";
+  return [
+    `strangers pass: fewer than ${percent(least, 0)} of parts never shown would be caught, the fewest of ${oneLine(worst.label)} (${worst.caught.hits} of ${worst.caught.of}${by}).`,
+    "State a higher rate (protoline tune --false-reject 0.1), show more pictures, or enroll the parts that may come by mistake.",
+  ].join(" ");
+}
+
+function printLimits({ print: say }: Context, limits: ReadonlyMap<string, Limit>, stated: number): void {
+  const open = [...limits].filter(([, { missing }]) => missing > 0);
+  if (open.length === 0) return;
+  const some = open.slice(0, 5).map(([label, limit]) => `${oneLine(label)}: ${limitText(limit, stated)}`);
+  say(["", ...some, ...(open.length > 5 ? [`and ${open.length - 5} classes more`] : [])].join("\n"));
 }
 
 function print({ print: say, paint }: Context, classes: readonly ClassQuality[]): void {

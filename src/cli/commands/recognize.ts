@@ -131,9 +131,10 @@ function createLine(
         fitTo(shorten(oneLine(file), name, "start"), name),
         colors[kind](fitTo(kind, widths.answer)),
         fitTo(oneLine(shown), label),
-        fitTo(answer.confidence.toFixed(2), widths.confidence, "right"),
+        // Of an unknown part a confidence says nothing: it ranks the classes that it is none of.
+        fitTo(kind === "unknown" ? "–" : answer.confidence.toFixed(2), widths.confidence, "right"),
         fitTo(answer.distance.toFixed(3), widths.distance, "right"),
-        fitTo(best ? best.threshold.toFixed(3) : "", widths.limit, "right"),
+        fitTo(answer.limit.threshold?.toFixed(3) ?? "none", widths.limit, "right"),
         fitTo(ms.decode.toFixed(1), widths.ms, "right"),
         fitTo(ms.embed.toFixed(1), widths.ms, "right"),
         fitTo(ms.match.toFixed(1), widths.ms, "right"),

@@ -26,6 +26,8 @@ interface ServeFlags extends AlertFlags {
   readonly outbox?: string;
   readonly offer: readonly string[];
   readonly learnAfter?: number;
+  /** False with --no-learn-limits. */
+  readonly learnLimits: boolean;
   readonly line: readonly string[];
   readonly cors: readonly string[];
   readonly oidcIssuer?: string;
@@ -97,6 +99,7 @@ export function serve(program: Command): void {
       "tune a candidate by itself when a gallery has gained so many pictures (default: when asked)",
       positiveInteger,
     )
+    .option("--no-learn-limits", "keep the limits of classes as their pictures say, whatever the frames show")
     .option(
       "--line <file>",
       "run this line in the server, which answers its frames and shows them; may be repeated (default: none)",
@@ -188,6 +191,7 @@ async function run(context: Context, flags: ServeFlags): Promise<void> {
           open: (path) => openPool(path, pool),
           modelOf: (name) => given.get(name) ?? name,
         },
+        learnLimits: flags.learnLimits,
         ...(flags.learnAfter !== undefined && { learnAfter: flags.learnAfter }),
         admission: createAdmission({ withinMs: flags.answerWithinMs, least: encoder.workers }),
         ...(oidc && { oidc }),

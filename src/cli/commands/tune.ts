@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import type { DecisionSpec, TuneReport, ViewKind } from "../../fewshot/index.ts";
 import { action, type Context, examples } from "../context.ts";
-import { decisionText } from "../decision-text.ts";
+import { decisionText, headText } from "../decision-text.ts";
+import { printExpected } from "../expected-text.ts";
+import { noteOlderDecision } from "../older-decision.ts";
 import { parseViews, share, shareOrZero } from "../parse.ts";
 import { withRecognizer } from "../resources.ts";
 import { percent, table } from "../text.ts";
@@ -13,6 +15,7 @@ interface TuneFlags {
   readonly colorMatters?: boolean;
   readonly falseReject?: number;
   readonly margin?: number;
+  readonly default?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -22,7 +25,9 @@ const shown = 5;
 export function tune(program: Command): void {
   program
     .command("tune")
-    .description("choose transform, head and unknown score on the gallery's own pictures, and say why")
+    .description(
+      "choose transform and head on the gallery's own pictures, and say what to expect of known and unknown parts",
+    )
     .option(
       "--views [list]",
       "try turned, mirrored or recoloured views of the pictures too (default: dihedral,color)",
@@ -32,7 +37,7 @@ export function tune(program: Command): void {
     .option("--color-matters", "a part of another colour is another part: no such views")
     .option(
       "--false-reject <share>",
-      "known parts that may be called unknown, as 0.05: sets the thresholds",
+      "known parts that may be called unknown, as 0.05: sets the limits",
       share,
     )
     .option(
@@ -40,6 +45,7 @@ export function tune(program: Command): void {
       "ambiguous when first and second are nearer than this, as 0.1; 0 for never",
       shareOrZero,
     )
+    .option("--default", "take the decision that a new gallery of this model starts with, whatever is in use")
     .option("--dry-run", "say what would be chosen and change nothing")
     .addHelpText(
       "after",
@@ -47,6 +53,7 @@ export function tune(program: Command): void {
         ["protoline tune --dry-run", "what would it choose?"],
         ["protoline tune --views --color-matters", "may add turned views, one embedding each"],
         ["protoline tune --false-reject 0.01", "call fewer known parts unknown"],
+        ["protoline tune --default", "leave an older decision for today's"],
       )}\n\nEach picture is left out in turn and named by the others; each class is left out in turn and must look unknown. What\nis in use stays, unless another choice is better beyond noise. The change is a revision: gallery rollback takes it back.`,
     )
     .action(action<[], TuneFlags>((context, _, flags) => run(context, flags)));
@@ -66,10 +73,15 @@ async function run(context: Context, flags: TuneFlags): Promise<void> {
   await withRecognizer(context, "existing", async (recognizer) => {
     const before = recognizer.decision;
     if (views.length > 0) context.note(`every picture is embedded again with its views: ${views.join(", ")}`);
-    const { chosen, report } = await recognizer.tune({ views, apply: false, who: context.who });
+    const { chosen, report } = await recognizer.tune({
+      views,
+      apply: false,
+      who: context.who,
+      ...(flags.falseReject !== undefined && { falseRejectRate: flags.falseReject }),
+      ...(flags.default && { from: recognizer.encoder.manifest.decision, choose: false }),
+    });
     const decision: DecisionSpec = {
       ...chosen,
-      openSet: { ...chosen.openSet, falseRejectRate: flags.falseReject ?? chosen.openSet.falseRejectRate },
       ambiguity: { margin: flags.margin ?? chosen.ambiguity.margin },
     };
     const differs = JSON.stringify(decision) !== JSON.stringify(before);
@@ -82,7 +94,8 @@ async function run(context: Context, flags: TuneFlags): Promise<void> {
       context.print(JSON.stringify({ gallery, revision, applied, before, chosen: decision, report }));
       return;
     }
-    printReport(context, report);
+    if (!flags.default) noteOlderDecision(context, recognizer);
+    printReport(context, report, decision.openSet.falseRejectRate);
     context.print(report.summary);
     if (differs) context.print(`before  ${decisionText(before)}`);
     context.print(`${differs ? "after   " : "stays   "}${decisionText(decision)}`);
@@ -97,57 +110,45 @@ async function run(context: Context, flags: TuneFlags): Promise<void> {
 }
 
 /** For the history: what was asked for, and what was found. */
-function reasonOf({ falseReject, margin }: TuneFlags, { summary }: TuneReport): string {
+function reasonOf({ falseReject, margin, default: asNew }: TuneFlags, { summary }: TuneReport): string {
   const asked = [
+    ...(asNew ? ["the default"] : []),
     ...(falseReject === undefined ? [] : [`${percent(falseReject)} false rejects`]),
     ...(margin === undefined ? [] : [`margin ${margin}`]),
   ];
   return `tune${asked.length > 0 ? ` (asked for ${asked.join(", ")})` : ""}: ${summary}`;
 }
 
-function printReport({ print, paint }: Context, { heads, scores }: TuneReport): void {
-  print(
-    table(
-      ["transform and head", "named right", "95 % interval", "won", "lost", "chance"],
-      heads
-        .slice(0, shown)
-        .map(({ views, transform, head, accuracy, interval, won, lost, p }) => [
-          headText({ views, transform, head }),
-          percent(accuracy),
-          interval.map((value) => percent(value)).join(" … "),
-          won,
-          lost,
-          p.toFixed(3),
-        ]),
-      paint,
-    ),
-  );
-  print("");
-  const judged = scores.filter(({ auroc }) => Number.isFinite(auroc));
-  if (judged.length === 0) return;
-  print(
-    table(
-      ["unknown told by", "AUROC", "±", "gain", "chance"],
-      judged
-        .slice(0, shown)
-        .map(({ score, transform, auroc, ci95, gain, p }) => [
-          transform.power === null ? score : `${score}, power ${transform.power}`,
-          percent(auroc),
-          percent(ci95),
-          percent(gain),
-          p.toFixed(3),
-        ]),
-      paint,
-    ),
-  );
+function printReport(context: Context, { heads, predicted }: TuneReport, rate: number): void {
+  const { print, paint } = context;
+  if (heads.length > 0) {
+    print(
+      table(
+        ["transform and head", "named right", "95 % interval", "won", "lost", "chance"],
+        heads
+          .slice(0, shown)
+          .map(({ views, transform, head, right, won, lost, p }) => [
+            choiceText({ views, transform, head }),
+            percent(right.hits / right.of),
+            right.interval.map((value) => percent(value)).join(" … "),
+            won,
+            lost,
+            p.toFixed(3),
+          ]),
+        paint,
+      ),
+    );
+    print("");
+  }
+  printExpected(context, predicted.open, rate);
   print("");
 }
 
-function headText({ views, transform, head }: Pick<DecisionSpec, "views" | "transform" | "head">): string {
+function choiceText({ views, transform, head }: Pick<DecisionSpec, "views" | "transform" | "head">): string {
   const parts = [
     ...(transform.power === null ? [] : [`power ${transform.power}`]),
     ...(transform.center === "none" ? [] : [`centred (${transform.center})`]),
-    head.kind === "ridge" ? `ridge λ ${head.lambda}` : `prototype ${head.metric}`,
+    headText(head),
     ...(views.support.length > 0 ? [`views ${views.support.join("+")}`] : []),
     ...(views.query.length > 0 ? ["frame views too"] : []),
   ];

@@ -6,28 +6,8 @@ import { layOut } from "../matching/rows.ts";
 import { Shortlist } from "../matching/shortlist.ts";
 import { centerAndScale } from "../transforms.ts";
 import type { TransformSpec } from "../types.ts";
+import { rowSum } from "./class-sums.ts";
 import type { Scorer, ScorerClass } from "./scorer.ts";
-
-/** Σ of the rows as they are, kept for as long as the class: revisions share classes, so an update sums only what changed. */
-const rowSums = new WeakMap<ScorerClass, Float64Array>();
-/** Fewer rows than these are summed in less time than a kept sum, which takes as much memory as two of them, is worth. */
-const fewestToKeep = 4;
-
-/**
- * Σ of the rows of a class after power and L2, `[dim]`; not to be written to. A sum that is not worth keeping is made in
- * `scratch` `[dim]`, and holds until that is used again.
- */
-export function rowSum(members: ScorerClass, dim: number, scratch = new Float64Array(dim)): Vector {
-  const { rows } = members;
-  if (rows.length === 1) return rows[0]!;
-  const kept = rowSums.get(members);
-  if (kept) return kept;
-  const keep = rows.length >= fewestToKeep;
-  const sum = keep ? new Float64Array(dim) : scratch.fill(0);
-  for (const x of rows) addScaled(sum, x, 1);
-  if (keep) rowSums.set(members, sum);
-  return sum;
-}
 
 /** The nearest classes, whose distances are computed in float64. */
 const exactly = 32;
@@ -91,10 +71,10 @@ export function* prototypeScorer(
   return {
     leaveOutCost: n * dim,
     distances: (z) => compare([place(z)])[0]!,
-    leaveOut: (owner, picture) => {
+    leaveOut: (owner, out) => {
       const members = classes[owner]!;
-      const rows = picture.map((i) => place(members.rows[i]!));
-      const left = members.rows.length - picture.length;
+      const rows = out.map((i) => place(members.rows[i]!));
+      const left = members.rows.length - out.length;
       sums[owner] ??= Float64Array.from(sumOf(members));
       const own = Float64Array.from(sums[owner]);
       for (const x of rows) addScaled(own, x, -1);
@@ -106,6 +86,12 @@ export function* prototypeScorer(
           left > 0 ? distanceByProduct(metric, dot(x, own), dot(x, x), dot(own, own)) : Number.NaN;
       });
       return all;
+    },
+    alone: (owner) => {
+      const rows = classes[owner]!.rows.map(place);
+      return rows.map((x, i) =>
+        rows.flatMap((y, j) => (i === j ? [] : [distanceByProduct(metric, dot(x, y), dot(x, x), dot(y, y))])),
+      );
     },
   };
 }

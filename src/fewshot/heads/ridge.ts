@@ -2,37 +2,14 @@ import type { Steps } from "../../core/index.ts";
 import { dot, solveSmall } from "../linalg.ts";
 import type { HeadSpec } from "../types.ts";
 import { type Inverse, rebuildInverse } from "./inverse.ts";
-import { projector } from "./projection.ts";
-import type { Scorer } from "./scorer.ts";
+import { rebuildAfter, type Scorer, type ScorerChange, type ScorerClass } from "./scorer.ts";
 
 export type RidgeSpec = Extract<HeadSpec, { kind: "ridge" }>;
 
-/** A row that comes or goes, and the number of its class. */
-export interface RidgeRow {
-  readonly owner: number;
-  readonly row: Float32Array;
-}
-
 /** Ridge prototypes: a scorer that can take and give back single rows. */
 export interface RidgeScorer extends Scorer {
-  /**
-   * The scorer after some rows went and some came. `classes` are those after the change, `from[c]` the number that
-   * class `c` had before, or −1. Rows that went carry their class number before the change, or −1 where the class is gone.
-   */
-  update(change: {
-    readonly classes: readonly RidgeClass[];
-    readonly from: readonly number[];
-    readonly removed: readonly RidgeRow[];
-    readonly added: readonly RidgeRow[];
-  }): Steps<RidgeScorer>;
+  update(change: ScorerChange): Steps<RidgeScorer>;
 }
-
-export interface RidgeClass {
-  readonly rows: readonly Float32Array[];
-}
-
-/** Rank-one changes since the last rebuild after which the next update rebuilds, so that rounding cannot add up. */
-export const rebuildAfter = 1000;
 
 /**
  * Ridge regression of the one-hot labels on the rows, with an intercept that is not penalised:
@@ -42,59 +19,20 @@ export const rebuildAfter = 1000;
  * The distance to a class is minus its score, less the class's share of the rows: the regression adds that share to every
  * score as a prior, which favours large classes, and a left-out picture would find its own class's prior lowered.
  */
-export function ridgeScorer(
-  classes: readonly RidgeClass[],
+export function* ridgeScorer(
+  classes: readonly ScorerClass[],
   dim: number,
-  spec: RidgeSpec,
+  { lambda }: RidgeSpec,
 ): Steps<RidgeScorer> {
-  const project = spec.projection ? projector(dim, spec.projection) : null;
-  return rebuild(classes, project?.dim ?? dim, spec.lambda, project?.apply ?? ((z) => z), new WeakMap());
-}
-
-type Features = (z: Float32Array) => Float32Array;
-
-function* rebuild(
-  classes: readonly RidgeClass[],
-  dim: number,
-  lambda: number,
-  project: Features,
-  memo: WeakMap<Float32Array, Float32Array>,
-): Steps<RidgeScorer> {
-  const features: Features = (z) => {
-    const known = memo.get(z);
-    if (known) return known;
-    const made = project(z);
-    memo.set(z, made);
-    return made;
-  };
-  const rows: Float32Array[][] = [];
-  for (const { rows: members } of classes) {
-    rows.push(members.map(features));
-    yield;
-  }
+  const rows = classes.map((c) => c.rows);
   const inverse = yield* rebuildInverse(rows.flat(), dim, lambda);
-  return scorer({
-    classes,
-    rows,
-    dim,
-    lambda,
-    project,
-    memo,
-    features,
-    inverse,
-    weights: yield* inverse.weights(rows),
-    age: 0,
-  });
+  return scorer({ classes, dim, lambda, inverse, weights: yield* inverse.weights(rows), age: 0 });
 }
 
 interface State {
-  readonly classes: readonly RidgeClass[];
-  readonly rows: readonly (readonly Float32Array[])[];
+  readonly classes: readonly ScorerClass[];
   readonly dim: number;
   readonly lambda: number;
-  readonly project: Features;
-  readonly memo: WeakMap<Float32Array, Float32Array>;
-  readonly features: Features;
   readonly inverse: Inverse;
   /** One a class, `[dim + 1]`, the intercept last. */
   readonly weights: readonly Float64Array[];
@@ -103,7 +41,8 @@ interface State {
 }
 
 function scorer(state: State): RidgeScorer {
-  const { rows, dim, lambda, project, memo, features, inverse, weights } = state;
+  const { dim, lambda, inverse, weights } = state;
+  const rows = state.classes.map((c) => c.rows);
   const predict = (x: Float32Array): Float64Array => {
     const x64 = Float64Array.from(x);
     return Float64Array.from(weights, (w) => dot(x64, w, dim) + w[dim]!);
@@ -112,26 +51,28 @@ function scorer(state: State): RidgeScorer {
   const total = counts.reduce((sum, n) => sum + n, 0);
   return {
     leaveOutCost: inverse.blockCost + weights.length * dim,
-    distances: (z) => predict(project(z)).map((score, c) => counts[c]! / total - score),
-    leaveOut: (owner, picture) => {
-      const mine = picture.map((i) => rows[owner]![i]!);
-      const alone = rows[owner]!.length === picture.length;
+    distances: (z) => predict(z).map((score, c) => counts[c]! / total - score),
+    leaveOut: (owner, out) => {
+      const mine = out.map((i) => rows[owner]![i]!);
+      const alone = rows[owner]!.length === out.length;
       // y − ŷ without the picture is (I − H)⁻¹(y − ŷ), H its block of the hat matrix (Allen 1974).
       const fitted = mine.map(predict);
       const block = inverse.residualBlock(mine);
       const errors = weights.map((_, c) => Float64Array.from(fitted, (f) => (c === owner ? 1 : 0) - f[c]!));
       const left = solveSmall(block, errors);
-      const rest = total - picture.length;
+      const rest = total - out.length;
       return mine.map((_, r) =>
         Float64Array.from(weights, (_w, c) => {
           if (c !== owner) return left[c]![r]! + counts[c]! / rest;
-          return alone ? Number.NaN : left[c]![r]! - 1 + (counts[c]! - picture.length) / rest;
+          return alone ? Number.NaN : left[c]![r]! - 1 + (counts[c]! - out.length) / rest;
         }),
       );
     },
+    // A ridge score decides no unknown.
+    alone: () => [],
     *update({ classes, from, removed, added }) {
       const changes = removed.length + added.length;
-      const fresh = () => rebuild(classes, dim, lambda, project, memo);
+      const fresh = () => ridgeScorer(classes, dim, { kind: "ridge", lambda });
       const age = state.age + changes;
       if (changes * 4 >= total || age > rebuildAfter || !inverse.fits(total + added.length - removed.length))
         return yield* fresh();
@@ -162,11 +103,9 @@ function scorer(state: State): RidgeScorer {
         return true;
       }
       for (const { row, owner } of removed)
-        if (!(yield* change(features(row), target.get(owner) ?? -1, -1))) return yield* fresh();
-      for (const { row, owner } of added)
-        if (!(yield* change(features(row), owner, 1))) return yield* fresh();
-      const nextRows = classes.map((c) => c.rows.map(features));
-      return scorer({ ...state, classes, rows: nextRows, inverse: next, weights: moved, age });
+        if (!(yield* change(row, target.get(owner) ?? -1, -1))) return yield* fresh();
+      for (const { row, owner } of added) if (!(yield* change(row, owner, 1))) return yield* fresh();
+      return scorer({ ...state, classes, inverse: next, weights: moved, age });
     },
   };
 }

@@ -1,17 +1,9 @@
-import type { Embeddings } from "../../core/index.ts";
-import { type DecisionPriors, type DecisionSpec, fitDecision } from "../../fewshot/index.ts";
+import { type Candidate, fitDecision, type Limit } from "../../fewshot/index.ts";
+import type { Trial } from "../../recognizer/index.ts";
+import { excessOf } from "../excess.ts";
 
-/** Labelled pictures to be left out in turn. Plain data: it goes to another thread. */
-export interface Trial {
-  /** Raw, `[n, dim]`; the views of one picture stand together. */
-  readonly embeddings: Embeddings;
-  /** `[n]` */
-  readonly labels: readonly string[];
-  /** `[n]`: number of the picture, in the order in which the pictures stand. */
-  readonly groups: readonly number[];
-  readonly decision: DecisionSpec;
-  readonly priors: DecisionPriors;
-}
+/** A gallery whose pictures are to be left out in turn. Plain data: it goes to another thread. */
+export type GalleryTrial = Omit<Trial, "heldOut">;
 
 /** What a picture is answered by a gallery without it. */
 export interface LeftOut {
@@ -20,46 +12,47 @@ export interface LeftOut {
   readonly nearest: string;
   /** In its own class, 0 … 1. */
   readonly confidence: number;
-  /** Least distance above a class's threshold: above 0 the picture is unknown. */
-  readonly excess: number;
-  /** The nearest of the other classes, by how far the picture is above its threshold; `null` where there is none. */
-  readonly other: { readonly label: string; readonly excess: number } | null;
+  /** See {@link excessOf}, of the nearest class: above 1 the picture is unknown. */
+  readonly excess: number | null;
+  /** The nearest of the other classes, and the same of it; `null` where there is none. */
+  readonly other: { readonly label: string; readonly excess: number | null } | null;
 }
 
-/** JSON has no infinity: a threshold that nothing exceeds leaves the picture as far inside as can be. */
-const finite = (value: number): number => Math.max(-1e6, Math.min(1e6, value));
+export interface LeftOutGallery {
+  /** By picture, in their order; `null` for the only picture of a class, which cannot be left out. */
+  readonly leftOut: readonly (LeftOut | null)[];
+  /** Where each class ends. */
+  readonly limits: ReadonlyMap<string, Limit>;
+}
 
-/** By picture, in their order; `null` for the only picture of a class, which cannot be left out. */
-export function leaveEachOut(trial: Trial): (LeftOut | null)[] {
-  const { embeddings, labels, groups, decision, priors } = trial;
-  const pictures = (groups.at(-1) ?? -1) + 1;
-  const answers: (LeftOut | null)[] = Array.from({ length: pictures }, () => null);
-  if (pictures === 0) return answers;
-  const byLabel = new Map<string, number[]>();
-  for (const [i, group] of groups.entries()) {
-    if (i > 0 && groups[i - 1] === group) continue;
-    const own = byLabel.get(labels[i]!);
-    if (own) own.push(group);
-    else byLabel.set(labels[i]!, [group]);
+export function leaveEachOut({ support, decision, priors }: GalleryTrial): LeftOutGallery {
+  const { labels, pictures: numbers = labels.map((_, i) => i) } = support;
+  if (labels.length === 0) return { leftOut: [], limits: new Map() };
+  /** Of each class its pictures, in their order: by these the fit counts them. */
+  const byLabel = new Map<string, Set<number>>();
+  for (const [i, label] of labels.entries()) {
+    const own = byLabel.get(label);
+    if (own) own.add(numbers[i]!);
+    else byLabel.set(label, new Set([numbers[i]!]));
   }
-  for (const { label, picture, decided } of fitDecision(
-    { embeddings, labels, groups },
-    decision,
-    priors,
-  ).leaveOneOut()) {
-    const beyond = decided.candidates.map((candidate) => ({
-      label: candidate.label,
-      excess: finite(candidate.distance - candidate.threshold),
-    }));
-    const nearest = (of: typeof beyond) => of.reduce((best, one) => (one.excess < best.excess ? one : best));
-    const others = beyond.filter((candidate) => candidate.label !== label);
-    answers[byLabel.get(label)![picture]!] = {
-      kind: decided.kind,
-      nearest: decided.candidates[0]!.label,
-      confidence: decided.candidates.find((candidate) => candidate.label === label)?.confidence ?? 0,
-      excess: nearest(beyond).excess,
-      other: others.length > 0 ? nearest(others) : null,
+  const places = new Map([...byLabel].map(([label, own]) => [label, [...own]]));
+  const order = new Map([...new Set(numbers)].map((number, i) => [number, i]));
+  const leftOut: (LeftOut | null)[] = Array.from(order, () => null);
+  const fitted = fitDecision(support, decision, priors);
+  for (const { label, picture, decided } of fitted.leaveOneOut()) {
+    const { kind, candidates, limit } = decided;
+    const others = candidates.filter((candidate) => candidate.label !== label);
+    const other = others.length > 0 ? others.reduce(nearer) : null;
+    leftOut[order.get(places.get(label)![picture]!)!] = {
+      kind,
+      nearest: candidates[0]!.label,
+      confidence: candidates.find((candidate) => candidate.label === label)?.confidence ?? 0,
+      excess: excessOf(limit),
+      other: other && { label: other.label, excess: excessOf(other) },
     };
   }
-  return answers;
+  return { leftOut, limits: fitted.limits };
 }
+
+const nearer = (a: Candidate<string>, b: Candidate<string>): Candidate<string> =>
+  b.distance < a.distance ? b : a;

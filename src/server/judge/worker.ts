@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
-import { type Embeddings, isProtolineError, type ProtolineError } from "../../core/index.ts";
-import { type FittedDecision, fitDecision } from "../../fewshot/index.ts";
+import { createRng, type Embeddings, isProtolineError, type ProtolineError } from "../../core/index.ts";
+import { type ExpectedRates, expectedRates, type FittedDecision, fitDecision } from "../../fewshot/index.ts";
 import { type DriftReport, detectDrift, type FullWindow } from "../../monitor/index.ts";
 import {
   type Trial as DecisionTrial,
@@ -10,16 +10,17 @@ import {
   tuneDecision,
 } from "../../recognizer/index.ts";
 import { giveWay } from "../../serving/index.ts";
-import { type LeftOut, leaveEachOut, type Trial } from "./leave-out.ts";
+import { type GalleryTrial, type LeftOutGallery, leaveEachOut } from "./leave-out.ts";
 
 /** What is asked of the thread, and what it answers. */
 export type Task =
-  | { readonly kind: "leaveOut"; readonly trial: Trial }
+  | { readonly kind: "leaveOut"; readonly trial: GalleryTrial }
+  | { readonly kind: "rates"; readonly trial: GalleryTrial }
   | { readonly kind: "drift"; readonly window: FullWindow }
   | { readonly kind: "tune"; readonly tuning: Tuning }
   | { readonly kind: "try"; readonly trial: DecisionTrial }
   /** The decision stays with the thread, for frames to be decided by. */
-  | { readonly kind: "fit"; readonly trial: Omit<DecisionTrial, "heldOut"> }
+  | { readonly kind: "fit"; readonly trial: GalleryTrial }
   | { readonly kind: "decide"; readonly views: Embeddings };
 
 /** What a frame is told by the decision that was fitted last. */
@@ -31,7 +32,8 @@ export interface ShadowAnswer {
   readonly distance: number;
 }
 export type Answer<Kind extends Task["kind"]> = {
-  readonly leaveOut: readonly (LeftOut | null)[];
+  readonly leaveOut: LeftOutGallery;
+  readonly rates: ExpectedRates<string>;
   readonly drift: DriftReport;
   readonly tune: ReturnType<typeof tuneDecision>;
   readonly try: TrialAnswers;
@@ -58,6 +60,10 @@ const solve = (task: Task): Answer<Task["kind"]> => {
   switch (task.kind) {
     case "leaveOut":
       return leaveEachOut(task.trial);
+    case "rates": {
+      const { support, decision, priors } = task.trial;
+      return expectedRates(support, decision, priors, createRng(1));
+    }
     case "drift": {
       const { reference, current, options } = task.window;
       return detectDrift(reference, current, options);

@@ -3,6 +3,7 @@ import { checkLabel } from "../../store/index.ts";
 import { type Candidate, checkCandidates } from "../check.ts";
 import type { App, Context } from "../context.ts";
 import { readUploads } from "../images.ts";
+import { certaintyReply } from "../limit-reply.ts";
 import { replies } from "../openapi.ts";
 import { CheckParams, CheckReply } from "../protocol-console.ts";
 
@@ -15,7 +16,8 @@ export function checkRoute(app: App, { store, galleries, judge, limits }: Contex
         summary: "What enrolling images of a class would mean; nothing is kept",
         description:
           "For each image: whether it is there already or looks like another, is an outlier of its class, and how " +
-          "the gallery with all of the others would answer it. For the class: which other it is most easily taken for.",
+          "the gallery with all of the others would answer it. For the class: which other it is most easily taken for, " +
+          "how sure its limit would be, and how many further pictures make it so.",
         tags: ["recognition"],
         params: CheckParams,
         response: replies(200, CheckReply),
@@ -40,8 +42,13 @@ export function checkRoute(app: App, { store, galleries, judge, limits }: Contex
       const snapshot = await store.snapshot(gallery);
       const report =
         candidates.length > 0
-          ? await checkCandidates(label, candidates, snapshot, recognizer.priors, judge)
-          : { pictures: [], nearest: null, leftOut: null };
+          ? await checkCandidates(label, candidates, snapshot, recognizer.priors, recognizer.limits, judge)
+          : {
+              pictures: [],
+              nearest: null,
+              leftOut: null,
+              limit: certaintyReply(recognizer.limits.get(label)),
+            };
       const of = new Map(candidates.map(({ index }, i) => [index, report.pictures[i]!]));
       const pictures = uploads.map(({ origin }, index): CheckReply["pictures"][number] => {
         const picture = of.get(index);
@@ -65,6 +72,7 @@ export function checkRoute(app: App, { store, galleries, judge, limits }: Contex
         pictures,
         nearest: report.nearest,
         leftOut: report.leftOut,
+        limit: report.limit,
       };
     },
   );

@@ -1,8 +1,10 @@
 import Type from "typebox";
-import { ProtolineError, quote } from "../../core/index.ts";
+import { isProtolineError, ProtolineError, quote } from "../../core/index.ts";
+import type { Limit } from "../../fewshot/index.ts";
 import { type ClassStatistics, checkLabel } from "../../store/index.ts";
 import { who } from "../auth.ts";
 import type { App, Context } from "../context.ts";
+import { limitReply } from "../limit-reply.ts";
 import { replies } from "../openapi.ts";
 import {
   ClassesReply,
@@ -30,6 +32,16 @@ const showable = /^image\/(jpeg|png|webp|tiff|bmp|gif|avif)$/;
 
 export function classRoutes(app: App, { store, galleries }: Context): void {
   const tags = ["classes"];
+  const limitsOf = async (gallery: string, revision: number): Promise<ReadonlyMap<string, Limit>> => {
+    try {
+      const recognizer = await galleries.recognizer(gallery);
+      return recognizer.revision.number === revision ? recognizer.limits : new Map();
+    } catch (error) {
+      // Classes can be looked at although nothing here answers by them.
+      if (isProtolineError(error) && error.code === "MODEL_MISMATCH") return new Map();
+      throw error;
+    }
+  };
 
   app.get(
     "/v1/galleries/:gallery/classes",
@@ -46,9 +58,13 @@ export function classRoutes(app: App, { store, galleries }: Context): void {
       const { gallery } = request.params;
       const revision = await store.head(gallery);
       const statistics = await store.classStatistics(gallery);
+      const limits = await limitsOf(gallery, revision);
       return {
         revision,
-        classes: statistics.map((it) => ({ label: it.label, samples: it.n, spread: spread(it) })),
+        classes: statistics.map((it) => ({
+          ...{ label: it.label, samples: it.n, spread: spread(it) },
+          limit: limitReply(limits.get(it.label)),
+        })),
       };
     },
   );

@@ -5,6 +5,7 @@ import { checkLabel } from "../../store/index.ts";
 import { who } from "../auth.ts";
 import type { App, Context } from "../context.ts";
 import { parseRegion, readable, readUploads } from "../images.ts";
+import { limitReply } from "../limit-reply.ts";
 import { replies } from "../openapi.ts";
 import type { Outbox } from "../outbox/index.ts";
 import { ClassParams, EnrollErrorReply, EnrollLaterReply, EnrollQuery, EnrollReply } from "../protocol.ts";
@@ -60,7 +61,8 @@ export function enrollRoutes(app: App, { galleries, metrics, limits, outbox }: C
         const { taken, rejected } = await readable(good, options.region, limits);
         const waiting = taken.map((upload) => upload.origin);
         const { number: revision } = recognizer.revision;
-        const report = { ...nothing, label: name, rejected, revision };
+        const limit = recognizer.limits.get(name) ?? null;
+        const report = { ...nothing, label: name, rejected, revision, limit };
         if (taken.length === 0) return report;
         const enrollment = {
           ...{ gallery, label: name, origins: waiting, reason: null, region: null, ...options },
@@ -77,7 +79,8 @@ export function enrollRoutes(app: App, { galleries, metrics, limits, outbox }: C
             throw error;
           });
 
-      const report = { ...result, rejected: [...tooLarge, ...result.rejected] };
+      const rejected = [...tooLarge, ...result.rejected];
+      const report = { ...result, rejected, limit: limitReply(result.limit) };
       for (const { code } of report.rejected) metrics.rejected(code);
       if ("id" in report) return reply.code(202).send(report);
       metrics.enrolled(report.ms);

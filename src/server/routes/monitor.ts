@@ -2,10 +2,11 @@ import Type from "typebox";
 import { ProtolineError, quote } from "../../core/index.ts";
 import { type DriftFinding, driftText } from "../../monitor/index.ts";
 import type { App, Context } from "../context.ts";
+import { limitReply } from "../limit-reply.ts";
 import { qualityOf } from "../line-monitor.ts";
 import type { LinePicture } from "../line-pictures.ts";
 import { replies } from "../openapi.ts";
-import { GalleryParams, QualityReply } from "../protocol.ts";
+import { GalleryParams, QualityQuery, QualityReply } from "../protocol.ts";
 import { DriftPictureParams, DriftReply } from "../protocol-monitor.ts";
 import { thumbnailOf } from "./thumbnails.ts";
 
@@ -16,15 +17,28 @@ export function monitorRoutes(app: App, { store, galleries, judge, monitor, aler
       config: { scope: "read" },
       schema: {
         summary: "How good each class is, by leaving each of its pictures out; the worst first",
+        description:
+          "`expected`: both rates of the gallery at several stated ones, of known parts called unknown and of parts never " +
+          "shown that are caught. They are computed once a revision.",
         tags: ["classes"],
         params: GalleryParams,
+        querystring: QualityQuery,
         response: replies(200, QualityReply),
       },
     },
     async (request): Promise<QualityReply> => {
       const recognizer = await galleries.recognizer(request.params.gallery);
-      const { number } = recognizer.revision;
-      return { revision: number, classes: await qualityOf(recognizer, judge) };
+      const { revision, decision, limits } = recognizer;
+      const [classes, expected] = await Promise.all([
+        qualityOf(recognizer, judge),
+        request.query.expected ? judge.rates(recognizer) : null,
+      ]);
+      return {
+        revision: revision.number,
+        falseRejectRate: decision.openSet.falseRejectRate,
+        expected,
+        classes: classes.map((one) => ({ ...one, limit: limitReply(limits.get(one.label)) })),
+      };
     },
   );
 

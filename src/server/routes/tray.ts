@@ -4,6 +4,7 @@ import { ProtolineError, quote } from "../../core/index.ts";
 import { checkLabel } from "../../store/index.ts";
 import { who } from "../auth.ts";
 import type { App, Context } from "../context.ts";
+import { limitReply } from "../limit-reply.ts";
 import { replies } from "../openapi.ts";
 import { GalleryParams, ReasonQuery } from "../protocol.ts";
 import {
@@ -31,7 +32,7 @@ interface Action {
 /** Actions that can be undone, at most: those before them are final. */
 const mostActions = 50;
 
-export function trayRoutes(app: App, { store, galleries, tray }: Context): void {
+export function trayRoutes(app: App, { store, galleries, tray, learning }: Context): void {
   const tags = ["tray"];
   const actions = new Map<string, Action>();
   const remember = (action: Action): { action: string; frames: number } => {
@@ -130,6 +131,7 @@ export function trayRoutes(app: App, { store, galleries, tray }: Context): void 
       await tray.putBack(frames.filter(({ id }) => refused.has(id)));
       const samples = report.added.map(({ id }) => id);
       const assigned = frames.filter(({ id }) => !refused.has(id));
+      learning.withdraw(gallery, assigned);
       return {
         ...remember({ gallery, kind: "assign", frames: assigned, samples }),
         report: {
@@ -137,6 +139,7 @@ export function trayRoutes(app: App, { store, galleries, tray }: Context): void 
           added: [...report.added],
           duplicates: [...report.duplicates],
           rejected: [...report.rejected],
+          limit: limitReply(report.limit),
         },
       };
     },
@@ -182,6 +185,7 @@ export function trayRoutes(app: App, { store, galleries, tray }: Context): void 
       const name = request.caller!.kind === "person" ? who(request) : (reviewer ?? who(request));
       const feedback = { verdict, reviewer: name, time: Date.now() };
       const frames = await tray.review(gallery, [...new Set(id)], feedback);
+      if (verdict === "incorrect") learning.withdraw(gallery, frames);
       return remember({ gallery, kind: "feedback", frames, samples: [] });
     },
   );

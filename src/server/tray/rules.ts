@@ -1,6 +1,7 @@
 import { row, stack } from "../../core/index.ts";
 import { applyTransform, cosineDistance, prototypes, type TransformSpec } from "../../fewshot/index.ts";
 import type { Sample } from "../../store/store.ts";
+import type { TrayFrame } from "./types.ts";
 
 /** Cosine distance below which two frames are near-identical: one of them is kept. */
 const sameBelow = 0.02;
@@ -56,12 +57,13 @@ export function sameAs(vector: Float32Array, others: readonly Float32Array[]): n
  * Which frame gives way: of the older half the least distant. So the newest half is always there, and beside it the most
  * distant of all that came before.
  *
- * @param frames oldest first; `excess` is the distance over the threshold of the nearest class.
+ * @param frames oldest first; see {@link TrayFrame.excess}. Those of which it is not known give way first.
  */
-export function givesWay(frames: readonly { readonly excess: number }[]): number {
+export function givesWay(frames: readonly Pick<TrayFrame, "excess">[]): number {
   const older = Math.max(1, frames.length >> 1);
+  const excess = (i: number): number => frames[i]!.excess ?? 0;
   let least = 0;
-  for (let i = 1; i < older; i++) if (frames[i]!.excess < frames[least]!.excess) least = i;
+  for (let i = 1; i < older; i++) if (excess(i) < excess(least)) least = i;
   return least;
 }
 

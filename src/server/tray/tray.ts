@@ -4,6 +4,7 @@ import { cutRegion, decodePicture, thumbnail } from "../../data/index.ts";
 import { sniff } from "../../data/pure.ts";
 import type { Recognizer } from "../../recognizer/index.ts";
 import { embeddingFor } from "../../serving/index.ts";
+import { excessOf } from "../excess.ts";
 import type { TrayFolder } from "./folder.ts";
 import { cluster, givesWay, type Space, sameAs, spaceOf } from "./rules.ts";
 import type { Feedback, Offer, Tray, TrayFrame } from "./types.ts";
@@ -103,15 +104,13 @@ export function createTray(parts: TrayParts): Tray {
       space.place(embedding),
       others.map(({ place }) => place),
     );
-    const [nearest] = answer.candidates;
-    const excess = nearest && nearest.threshold > 0 ? nearest.distance / nearest.threshold : 1;
     const old = of(gallery).find(({ id }) => id === others[same]?.id);
     await replace({
       id: old?.id ?? randomUUID(),
       gallery,
       time: Date.now(),
       kind: answer.kind,
-      excess: Number.isFinite(excess) ? excess : 1,
+      excess: excessOf(answer.limit),
       candidates: answer.candidates.map(({ label, distance }) => ({ label, distance })),
       revision: answer.revision,
       seen: (old?.seen ?? 0) + 1,

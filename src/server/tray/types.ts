@@ -19,8 +19,8 @@ export interface TrayFrame {
   /** When it, or the last that looked the same, came; milliseconds since 1970. */
   readonly time: number;
   readonly kind: "unknown" | "ambiguous";
-  /** Distance to the nearest class over that class's threshold; above 1 for what is unknown. */
-  readonly excess: number;
+  /** Distance to the nearest class over that class's limit, above 1 for what is unknown; `null` where none was known. */
+  readonly excess: number | null;
   readonly candidates: readonly { readonly label: string; readonly distance: number }[];
   readonly revision: number;
   /** Frames that looked the same, this one included. */

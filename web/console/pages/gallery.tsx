@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { ClassesReply, QualityReply, SamplesReply } from "../../../src/server/protocol.ts";
 import { of } from "../api.ts";
 import { textOf, useAction, useConsole, useLoad } from "../context.ts";
+import { limitSentences, paragraph } from "../limit-text.ts";
 import { AddPictures } from "../parts/add-pictures.tsx";
 import { ClassDialog } from "../parts/class-dialog.tsx";
 import { FirstRun } from "../parts/first-run.tsx";
@@ -36,7 +37,7 @@ export function GalleryPage() {
 
   // Takes longer in a large gallery: the classes are there before it.
   const quality = useLoad(
-    async () => (gallery === null ? null : api.get<QualityReply>(of(gallery, "quality"))),
+    async () => (gallery === null ? null : api.get<QualityReply>(`${of(gallery, "quality")}?expected=false`)),
     [gallery, changes],
   );
   const verdicts = new Map(quality.value?.classes.map(({ label, verdict }) => [label, verdict]));
@@ -68,6 +69,7 @@ export function GalleryPage() {
           label={shown}
           labels={value.classes.map(({ label }) => label)}
           samples={value.samples.filter(({ label }) => label === shown)}
+          limit={value.classes.find(({ label }) => label === shown)?.limit ?? null}
           onClose={() => setShown(null)}
           onAdd={() => {
             setShown(null);
@@ -148,7 +150,7 @@ interface CardProps {
 }
 
 function ClassCard({ it, verdict, samples, onOpen }: CardProps) {
-  const { t } = useConsole();
+  const { t, language } = useConsole();
   const mark =
     it.samples < few
       ? ([t.gallery.few, "text-ambiguous"] as const)
@@ -171,6 +173,11 @@ function ClassCard({ it, verdict, samples, onOpen }: CardProps) {
           <span className="hint">{t.count.pictures(it.samples)}</span>
           {mark && <span className={`mark ${mark[1]}`}>{mark[0]}</span>}
         </span>
+        {it.limit && (
+          <span className="hint">
+            {paragraph(limitSentences({ ...it.limit, rates: null }, t, language), language)}
+          </span>
+        )}
       </span>
     </button>
   );

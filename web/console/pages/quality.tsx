@@ -7,6 +7,7 @@ import { AgreementView } from "../parts/agreement-view.tsx";
 import { ClassAdvice } from "../parts/class-advice.tsx";
 import { ConfusionMatrix } from "../parts/confusion-matrix.tsx";
 import { EmbeddingMap } from "../parts/embedding-map.tsx";
+import { ExpectedRates } from "../parts/expected-rates.tsx";
 import { ThresholdView } from "../parts/threshold-view.tsx";
 import { verdictColour } from "./gallery.tsx";
 
@@ -20,7 +21,7 @@ export function QualityPage() {
   const { value, error } = useLoad(async () => {
     if (gallery === null) return null;
     const [quality, map] = await Promise.all([
-      api.get<QualityReply>(of(gallery, "quality")),
+      api.get<QualityReply>(`${of(gallery, "quality")}?expected=false`),
       api.get<MapReply>(of(gallery, "map")),
     ]);
     return { quality, map };
@@ -36,6 +37,7 @@ export function QualityPage() {
         <p className="card">{t.quality.empty}</p>
       ) : (
         <div className="grid grid-cols-[minmax(0,1fr)] gap-6">
+          <ExpectedRates revision={value.map.revision} stated={value.map.falseRejectRate} />
           <ClassTable classes={value.quality.classes} samples={value.map.samples} />
           <ThresholdView map={value.map} />
           <ConfusionMatrix map={value.map} />

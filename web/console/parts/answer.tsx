@@ -14,7 +14,9 @@ export const kindColour = {
 /** The answer for one frame, and why. */
 export function AnswerView({ answered: { answer, trip } }: { answered: Answered }) {
   const { t, language } = useConsole();
-  const { kind, candidates, nearestSupport, ms } = answer;
+  const { kind, candidates, limit, nearestSupport, ms } = answer;
+  // Confidence ranks the classes that are taught: of a frame that is none of them it says nothing.
+  const ranked = kind !== "unknown";
   const milliseconds = (value: number): string => t.live.milliseconds(decimal(value, language, 1));
   return (
     <section className="card grid gap-4" aria-label={t.kind[kind]}>
@@ -30,13 +32,23 @@ export function AnswerView({ answered: { answer, trip } }: { answered: Answered 
                   .join(" / ")
               : t.kind.unknown}
         </p>
+        {kind === "unknown" && limit.threshold !== null && (
+          <p className="mt-1 wrap-anywhere">
+            {t.live.farther(
+              limit.label,
+              decimal(limit.threshold, language),
+              decimal(limit.distance / limit.threshold, language, 1),
+            )}
+          </p>
+        )}
+        {limit.source === "none" && <p className="hint mt-1">{t.limit.none}</p>}
       </div>
       <table className="data">
         <caption className="sr-only">{t.live.candidates}</caption>
         <thead>
           <tr>
             <th scope="col">{t.live.candidates}</th>
-            <th scope="col">{t.live.confidence}</th>
+            {ranked && <th scope="col">{t.live.confidence}</th>}
             <th scope="col">{t.live.distance}</th>
           </tr>
         </thead>
@@ -44,15 +56,17 @@ export function AnswerView({ answered: { answer, trip } }: { answered: Answered 
           {candidates.map(({ label, confidence, distance, threshold }) => (
             <tr key={label}>
               <td className="wrap-anywhere">{label}</td>
-              <td>
-                {percent(confidence, language)}
-                <span className="mt-1 block h-1.5 rounded-full bg-raised" aria-hidden="true">
-                  <span
-                    className="block h-full rounded-full bg-accent"
-                    style={{ width: `${100 * confidence}%` }}
-                  />
-                </span>
-              </td>
+              {ranked && (
+                <td>
+                  {percent(confidence, language)}
+                  <span className="mt-1 block h-1.5 rounded-full bg-raised" aria-hidden="true">
+                    <span
+                      className="block h-full rounded-full bg-accent"
+                      style={{ width: `${100 * confidence}%` }}
+                    />
+                  </span>
+                </td>
+              )}
               <td className={threshold !== null && distance > threshold ? "text-unknown" : ""}>
                 {decimal(distance, language)}
                 {threshold !== null && (

@@ -1,9 +1,10 @@
 import { useState } from "react";
-import type { RevisionReply, SamplesReply } from "../../../src/server/protocol.ts";
+import type { ClassesReply, RevisionReply, SamplesReply } from "../../../src/server/protocol.ts";
 import type { MoveReply } from "../../../src/server/protocol-console.ts";
 import { of } from "../api.ts";
 import { useAction, useConsole } from "../context.ts";
 import { removeSamples, rollBack } from "../enroll.ts";
+import { limitSentences, paragraph } from "../limit-text.ts";
 import { Ask, Dialog } from "./dialog.tsx";
 import { SamplePicture } from "./picture.tsx";
 
@@ -12,13 +13,15 @@ interface ClassDialogProps {
   /** Of all classes. */
   readonly labels: readonly string[];
   readonly samples: SamplesReply["samples"];
+  /** Where it ends; `null` where that is not known. */
+  readonly limit: ClassesReply["classes"][number]["limit"];
   onClose(): void;
   onAdd(): void;
 }
 
 /** One class: its pictures, and what can be done with it; each change can be undone. */
-export function ClassDialog({ label, labels, samples, onClose, onAdd }: ClassDialogProps) {
-  const { t, api, gallery, can, changed, say } = useConsole();
+export function ClassDialog({ label, labels, samples, limit, onClose, onAdd }: ClassDialogProps) {
+  const { t, api, gallery, language, can, changed, say } = useConsole();
   const [busy, run] = useAction();
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState<"rename" | "merge" | "move" | null>(null);
@@ -119,6 +122,7 @@ export function ClassDialog({ label, labels, samples, onClose, onAdd }: ClassDia
           </>
         )}
       </div>
+      {limit && <p className="mb-4 max-w-3xl">{paragraph(limitSentences(limit, t, language), language)}</p>}
       <ul className="grid grid-cols-[repeat(auto-fill,minmax(7rem,1fr))] gap-3">
         {samples.map(({ id, origin }) => {
           const picture = (

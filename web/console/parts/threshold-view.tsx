@@ -1,23 +1,21 @@
 import { useState } from "react";
-import type { RevisionReply } from "../../../src/server/protocol.ts";
 import type { MapReply } from "../../../src/server/protocol-console.ts";
-import { of } from "../api.ts";
-import { useAction, useConsole } from "../context.ts";
-import { rollBack } from "../enroll.ts";
-import { percent } from "../format.ts";
-import { type Rate, ratesAt, shiftRange } from "../rates.ts";
+import { useConsole } from "../context.ts";
+import { useTakeRate } from "../decision.ts";
+import { decimal, percent } from "../format.ts";
+import { distancesOf, type Rate, ratesAt, shiftRange } from "../rates.ts";
 
 /** Points of each curve. */
 const points = 120;
 /** Between these a false-reject rate can be asked for. */
 const [leastRate, mostRate] = [0.005, 0.5];
 
-/** Both rates against where known ends, and a slider that moves them. */
+/** Both rates against where known ends, and a slider that moves all limits by one factor. */
 export function ThresholdView({ map }: { map: MapReply }) {
-  const { t, api, gallery, language, can, changed, say } = useConsole();
+  const { t, language, can } = useConsole();
   const [shift, setShift] = useState(0);
-  const [busy, run] = useAction();
-  const pictures = map.samples.flatMap(({ leftOut }) => leftOut ?? []);
+  const [busy, take] = useTakeRate();
+  const pictures = distancesOf(map.samples);
   const [low, high] = shiftRange(pictures);
   const { falseReject, falseAccept } = ratesAt(pictures, shift);
   const xs = Array.from({ length: points }, (_, i) => low + ((high - low) * i) / (points - 1));
@@ -93,6 +91,7 @@ export function ThresholdView({ map }: { map: MapReply }) {
         <span className="hint" aria-hidden="true">
           {t.quality.wider}
         </span>
+        <output className="tabular-nums">{t.quality.times(decimal(Math.exp(shift), language, 2))}</output>
       </label>
       <div className="flex flex-wrap gap-2">
         <button type="button" className="button small" onClick={() => setShift(0)}>
@@ -103,18 +102,7 @@ export function ThresholdView({ map }: { map: MapReply }) {
             type="button"
             className="button small"
             disabled={busy || shift === 0}
-            onClick={() =>
-              run(async () => {
-                const { number, parent } = await api.send<RevisionReply>("PATCH", of(gallery!, "decision"), {
-                  falseRejectRate: wanted,
-                });
-                setShift(0);
-                await changed();
-                say(t.quality.taken(percent(wanted, language, 1)), () =>
-                  rollBack(api, gallery!, { to: parent ?? 0, from: number, late: t.undoLate }),
-                );
-              })
-            }
+            onClick={() => void take(wanted).then(() => setShift(0))}
           >
             {t.quality.take(percent(wanted, language, 1))}
           </button>

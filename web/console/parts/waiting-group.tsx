@@ -2,6 +2,7 @@ import { useId } from "react";
 import { adviceText, advise, type Tried } from "../advice.ts";
 import { type Group, useCheck, type Waiting } from "../candidates.ts";
 import { useConsole } from "../context.ts";
+import { limitSentences, paragraph } from "../limit-text.ts";
 import { type Measures, marksOf, type QualityMark } from "../picture-quality.ts";
 
 interface WaitingGroupProps {
@@ -15,7 +16,7 @@ interface WaitingGroupProps {
 
 /** Pictures of one class before they are added: each with what speaks against it, and what is to be said of all. */
 export function WaitingGroup({ group, labels, onLabel, onRemove, onCrop }: WaitingGroupProps) {
-  const { t } = useConsole();
+  const { t, language } = useConsole();
   const names = useId();
   const { report, busy } = useCheck(group);
   const { pictures } = group;
@@ -135,6 +136,9 @@ export function WaitingGroup({ group, labels, onLabel, onRemove, onCrop }: Waiti
         {sentences.map((sentence) => (
           <p key={sentence}>{sentence}</p>
         ))}
+        {report?.limit && (
+          <p className="hint">{paragraph(limitSentences(report.limit, t, language), language)}</p>
+        )}
         {report &&
           marked.every((marks) => marks.length === 0) &&
           advice === null &&

@@ -20,7 +20,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/^promote a candidate: model (\S+)$/, "采用候选：模型 $1"],
 ];
 
-/** What tuning says of its choice, part by part. */
+/** What tuning says of its choice, and what it said in older revisions, part by part. */
 const summaries: readonly (readonly [RegExp, string])[] = [
   [
     /Leaving out each of ([^,]+), the new head and transform name (\S+ %) \((\S+ %) to (\S+ %)\) right, the current ones (\S+ %): (\d+) won, (\d+) lost\. ?/,
@@ -30,6 +30,19 @@ const summaries: readonly (readonly [RegExp, string])[] = [
     /Head and transform stay: on ([^,]+), each left out in turn, they name (\S+ %) \((\S+ %) to (\S+ %)\) right, and no other choice is better beyond noise\. ?/,
     "比较方式不变：逐张留出$1，答对 $2（$3 至 $4），没有其他方式明显更好。",
   ],
+  [/There is one class: on ([^,]+) nothing can be said of naming\. ?/, "只有一个类别：仅凭$1无法评估命名。"],
+  [
+    /At a stated (\S+ %), of parts never shown (\S+ %) \((\S+ %) to (\S+ %)\) would be caught \(each class in turn as the stranger\), /,
+    "设定比率为 $1 时，从未教过的零件有 $2（$3 至 $4）会被识破（轮流把每个类别当作陌生零件），",
+  ],
+  [
+    /At a stated (\S+ %), of parts never shown nothing can be said with one class, /,
+    "设定比率为 $1 时，只有一个类别，无法估计从未教过的零件，",
+  ],
+  [
+    /of known parts (\S+ %) \((\S+ %) to (\S+ %)\) called unknown\./,
+    "已知零件有 $1（$2 至 $3）会被判为未知。",
+  ],
   [
     /Unknown parts are told best by (\w+): leaving out each class in turn, AUROC (\S+ %), (\S+ %) more than before, p = ([\d.]+)\./,
     "区分未知零件以 $1 最好：轮流留出每个类别，AUROC 为 $2，比之前高 $3，p = $4。",
@@ -38,8 +51,9 @@ const summaries: readonly (readonly [RegExp, string])[] = [
     /Unknown parts are told by (\w+): leaving out each class in turn, AUROC (\S+ %); no other score is better beyond noise\./,
     "区分未知零件用 $1：轮流留出每个类别，AUROC 为 $2，没有其他量明显更好。",
   ],
+  [/of known parts an unknown share called unknown\./, "已知零件被判为未知的比率尚不清楚。"],
   [/(\d+) of (\d+) pictures of (\d+) of (\d+) classes/, " $4 个类别中 $3 个的 $1 张图片（共 $2 张）"],
-  [/(\d+) pictures of (\d+) classes/, " $2 个类别的 $1 张图片"],
+  [/(\d+) pictures of (\d+) class(?:es)?/, " $2 个类别的 $1 张图片"],
 ];
 
 export const summaryZh = (text: string): string =>
@@ -47,6 +61,10 @@ export const summaryZh = (text: string): string =>
 
 export function reasonZh(text: string): string {
   for (const [pattern, chinese] of patterns) if (pattern.test(text)) return text.replace(pattern, chinese);
-  const [, chosen] = /^promote a candidate: (.+)$/s.exec(text) ?? [];
-  return chosen === undefined ? text : `采用候选：${summaryZh(chosen)}`;
+  const [, moved] = /^limits learned from the line: (.+)$/s.exec(text) ?? [];
+  if (moved !== undefined)
+    return `按产线的帧调整界限：${moved.replaceAll(/ by (\S+ %) \((\d+) frames\)/g, " $1（$2 帧）")}`;
+  const [, what, chosen] = /^(promote a candidate|tune): (.+)$/s.exec(text) ?? [];
+  if (chosen === undefined) return text;
+  return `${what === "tune" ? "调优" : "采用候选"}：${summaryZh(chosen)}`;
 }

@@ -1,23 +1,32 @@
 import { describe, expect, it } from "vitest";
 import { createRng, finish, type Rng } from "../../core/index.ts";
-import { rebuildAfter, ridgeScorer } from "./ridge.ts";
+import { gaussianScorer } from "./gaussian.ts";
+import { ridgeScorer } from "./ridge.ts";
+import { rebuildAfter, type ScorerClass } from "./scorer.ts";
 
 const rowsOf = (rng: Rng, n: number, dim: number): Float32Array[] =>
   Array.from({ length: n }, () => Float32Array.from({ length: dim }, () => rng.normal() / Math.sqrt(dim)));
 
-describe("ridge under very many updates", () => {
+const scorers = {
+  ridge: (classes: readonly ScorerClass[], dim: number) =>
+    finish(ridgeScorer(classes, dim, { kind: "ridge", lambda: 0.1 })),
+  gaussian: (classes: readonly ScorerClass[], dim: number) => finish(gaussianScorer(classes, dim)),
+};
+
+describe.each(["ridge", "gaussian"] as const)("%s under very many updates", (kind) => {
+  const make = scorers[kind];
+
   it.each([
     ["dual", 60],
     ["primal", 10],
   ])("rounding stays below 1e-9 up to the rebuild and past it (%s)", (_form, dim) => {
     const rng = createRng(dim);
     const classes = [0, 1, 2].map(() => ({ rows: rowsOf(rng, 16, dim) }));
-    const spec = { kind: "ridge", lambda: 0.1, projection: null } as const;
-    const first = finish(ridgeScorer(classes, dim, spec));
+    const first = make(classes, dim);
     const query = rowsOf(rng, 1, dim)[0]!;
     const want = first.distances(query);
     const from = [0, 1, 2];
-    let now = first;
+    let now: { update: typeof first.update; distances: typeof first.distances } = first;
     let worst = 0;
     for (let i = 0; i < rebuildAfter * 0.6; i++) {
       const owner = i % 3;
@@ -37,12 +46,11 @@ describe("ridge under very many updates", () => {
   it("crosses from the dual to the primal form and back without a seam", () => {
     const dim = 12;
     const rng = createRng(5);
-    const spec = { kind: "ridge", lambda: 0.1, projection: null } as const;
     let classes = [0, 1].map(() => ({ rows: rowsOf(rng, 3, dim) }));
-    let now = finish(ridgeScorer(classes, dim, spec));
+    let now: ReturnType<typeof make> = make(classes, dim);
     const query = rowsOf(rng, 1, dim)[0]!;
     const check = (): void => {
-      const want = finish(ridgeScorer(classes, dim, spec)).distances(query);
+      const want = make(classes, dim).distances(query);
       now.distances(query).forEach((d, c) => {
         expect(d).toBeCloseTo(want[c]!, 9);
       });
