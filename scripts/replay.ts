@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { listClasses } from "../src/data/index.ts";
 import { planReplay, type Rate, replay, summarizeReplay } from "../src/line/index.ts";
-import { createLineLearner, Recognizer } from "../src/recognizer/index.ts";
+import { createLineLearner, type Recognition, Recognizer } from "../src/recognizer/index.ts";
 import { openPool } from "../src/serving/index.ts";
 import { percent, publish } from "./results.ts";
 
@@ -25,15 +25,6 @@ const lines = [
   { name: "coins", folder: "coins/images", every: 30 },
 ] as const;
 
-/** The name of a frame: where its bytes are. */
-const names = new Map<unknown, string>();
-const nameOf = (image: unknown): string => {
-  const known = names.get(image);
-  if (known !== undefined) return known;
-  names.set(image, `frame ${names.size}`);
-  return nameOf(image);
-};
-
 const rate = ({ share, interval, of }: Rate): string =>
   share === null ? "–" : `${percent(share)} (${percent(interval[0])} to ${percent(interval[1])}) of ${of}`;
 const part = ({ hits, of }: Rate): string => (of === 0 ? "–" : `${hits} of ${of}`);
@@ -51,6 +42,8 @@ for (const model of values.models.split(","))
     const plan = planReplay({ classes, known: 3, every, frames: 1000, seed });
     const encoder = await openPool(model, { sources: { cache: "none", mirror: values.mirror }, workers: 2 });
     const recognizer = await Recognizer.open({ model: encoder, store: "memory:", gallery: "replay" });
+    /** By the bytes of the frame. */
+    const answers = new Map<unknown, Recognition>();
     const learner = createLineLearner(recognizer, (error) => {
       throw error;
     });
@@ -59,12 +52,16 @@ for (const model of values.models.split(","))
       target: {
         recognize: async (image) => {
           const answer = await recognizer.recognize(image);
-          if (learns) learner.observe(answer, nameOf(image));
+          if (learns) learner.observe(answer);
+          answers.set(image, answer);
           return answer;
         },
         enroll: async (label, images) => {
           // What the reviewer gives a name was answered unknown: it is learned from as a picture, not as a frame.
-          for (const image of images) learner.withdraw(nameOf(image));
+          for (const image of images) {
+            const answer = answers.get(image);
+            if (answer) learner.withdraw(answer);
+          }
           return recognizer.enroll(label, images, { who: "replay" });
         },
       },
