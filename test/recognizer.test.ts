@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { row } from "../src/core/index.ts";
 import { fitDecision } from "../src/fewshot/index.ts";
@@ -243,6 +244,39 @@ describe("Recognizer", () => {
     await expect(
       recognizer.recognize(picture, { region: { x: 100, y: 0, width: 64, height: 64 } }),
     ).rejects.toMatchObject({ code: "REGION_OUTSIDE" });
+  });
+
+  it("refuses the pixels of another class in another file, and takes them where both names are right", async () => {
+    const recognizer = await redAndGreen();
+    const pixels = sharp(await partPicture(yellow, 5));
+    const [a, b] = await Promise.all(
+      [0, 9].map((compressionLevel) => pixels.clone().png({ compressionLevel }).toBuffer()),
+    );
+    await recognizer.enroll("yellow bar", [a!], { origins: ["a.png"] });
+    const { added, rejected } = await recognizer.enroll("brass bar", [b!], { origins: ["b.png"] });
+    expect(added).toEqual([]);
+    expect(rejected).toMatchObject([{ origin: "b.png", code: "SAMPLE_IN_OTHER_CLASS" }]);
+    expect(rejected[0]!.message).toContain("the same pixels as");
+    expect((await recognizer.enroll("brass bar", [b!], { allowOtherClass: true })).added.length).toBe(1);
+  });
+
+  it("tells how sure the limit of a class is, and what one picture of each leaves open", async () => {
+    const recognizer = keep(await Recognizer.open({ model: fakeEncoder() }));
+    for (const [label, color] of [
+      ["red bar", red],
+      ["green bar", green],
+    ] as const) {
+      const { limit } = await recognizer.enroll(label, await partPictures(color, 1));
+      expect(limit).toMatchObject({ threshold: null, source: "none", rates: null });
+    }
+    const open = await recognizer.recognize(await partPicture(blue, 3));
+    expect(open.kind).not.toBe("unknown");
+    expect(open.limit).toMatchObject({ threshold: null, source: "none" });
+    const { limit } = await recognizer.enroll("red bar", await partPictures(red, 9, 50));
+    expect(limit).toMatchObject({ source: "own", pictures: 10 });
+    expect(limit!.rates![0]).toBeLessThan(0.05);
+    expect(limit!.rates![1]).toBeGreaterThan(0.05);
+    expect(limit!.missing).toBeGreaterThan(0);
   });
 
   it("tunes on its own pictures: says what it found, changes only what is better, and undoes by rollback", async () => {

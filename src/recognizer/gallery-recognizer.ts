@@ -31,6 +31,7 @@ import {
 import { embedAgain } from "./embed-again.ts";
 import { type Eye, embedViews, look, lookAndKeep } from "./look.ts";
 import { modelMismatch, type RecognizerParts } from "./prepare.ts";
+import { samePixels } from "./same-pixels.ts";
 import { createSight, type Sight } from "./sight.ts";
 import { buildSnapshot, nearestSupport, type Snapshot, toSupport } from "./snapshot.ts";
 import type {
@@ -164,6 +165,7 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
     const storeStarted = performance.now();
     const result = await this.#exclusive(async () => {
       if (sight !== this.#sight) return null;
+      if (!options.allowOtherClass) this.#refuseSamePixels(name, samples, rejected);
       const added = await this.#add(samples, {
         ...change,
         modelHash: sight.encoder.modelHash,
@@ -199,6 +201,29 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
       limit: this.limits.get(name) ?? null,
       ms,
     };
+  }
+
+  /** Takes out of `samples` those whose pixels another class holds in another file; the store knows files by their bytes. */
+  #refuseSamePixels(
+    name: string,
+    samples: NewSample[],
+    rejected: { origin: string; code: EnrollResult["rejected"][number]["code"]; message: string }[],
+  ): void {
+    const held = [...this.samples, ...this.#waiting].filter(({ label }) => label !== name);
+    const kept = samples.filter(({ embeddings, contentHash, origin }) => {
+      const twin = held.find(
+        (one) => one.contentHash !== contentHash && samePixels(one.embeddings[0]!, embeddings[0]!),
+      );
+      if (!twin) return true;
+      const error = new ProtolineError("SAMPLE_IN_OTHER_CLASS", {
+        expected: `a picture of ${quote(name)} alone`,
+        got: `one with the same pixels as ${quote(twin.origin)}, which ${quote(twin.label)} holds`,
+        todo: "Remove it there, or enroll it with allowOtherClass if both names are right.",
+      });
+      rejected.push({ origin, code: error.code, message: error.message });
+      return false;
+    });
+    samples.splice(0, samples.length, ...kept);
   }
 
   /** `null` where another process gave the gallery another model, which is then at hand. */
