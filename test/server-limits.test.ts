@@ -111,7 +111,9 @@ describe("an answer", () => {
   });
 
   it("of the encoder's prior says so, and a frame of the tray how far beyond the limit it was", async () => {
-    const { app } = server;
+    const { app, store } = server;
+    const { decision } = await store.snapshot("line-1");
+    await store.setDecision("line-1", { ...decision, head: { kind: "gaussian" } }, { who: "test" });
     await enroll(app, "red", await picture(red, 0));
     await enroll(app, "green", await picture(green, 0));
     const answer = body(RecognitionReply, await recognize(app, await picture(blue, 1)));

@@ -67,9 +67,10 @@ function* scorer(state: State): Steps<GaussianScorer> {
       : null;
 
   function distances(z: Float32Array): Float64Array {
-    const zz = dot(z, precision.apply(Float64Array.from(z)));
+    const z64 = Float64Array.from(z);
+    const zz = dot(z64, precision.apply(z64));
     const exact = (c: number): number =>
-      Math.max(0, zz - 2 * dot(z, solved[c]!) + squares[c]!) / divisors[c]!;
+      Math.max(0, zz - 2 * dot(z64, solved[c]!) + squares[c]!) / divisors[c]!;
     if (!laid) return Float64Array.from(solved, (_, c) => exact(c));
     const out = new Float64Array(classes.length);
     const nearest = new Shortlist(exactly);
@@ -83,8 +84,40 @@ function* scorer(state: State): Steps<GaussianScorer> {
     return out;
   }
 
+  /** m·P·m_c of class `owner` with every class, `[classes]`, of the class that was asked for last. */
+  let products: { readonly owner: number; readonly all: Float64Array } | null = null;
+  const productsOf = (owner: number): Float64Array => {
+    if (products?.owner !== owner)
+      products = { owner, all: Float64Array.from(solved, (s) => dot(means[owner]!, s)) };
+    return products.all;
+  };
+
+  /** {@link leaveOut} of one row, by one product of it with each class. */
+  function leaveRowOut(owner: number, x: Float32Array): Float64Array {
+    const n = classes[owner]!.rows.length;
+    const ofMean = productsOf(owner);
+    const row = Float64Array.from(x);
+    const xx = dot(row, precision.apply(row));
+    const ofRow = Float64Array.from(solved, (s) => dot(row, s));
+    // The mean of the others is (n·m − x)/(n − 1); v = scale · (that mean − x).
+    const scale = Math.sqrt((n - 1) / n);
+    const ownRow = (n * ofRow[owner]! - xx) / (n - 1);
+    const ownOwn = (n * n * squares[owner]! - 2 * n * ofRow[owner]! + xx) / (n - 1) ** 2;
+    const vRow = scale * (ownRow - xx);
+    const left = Math.max(state.rho - scale * scale * (ownOwn - 2 * ownRow + xx), 1e-12 * state.rho);
+    return Float64Array.from(squares, (square, c) => {
+      const mine = c === owner;
+      const direct = mine ? xx - 2 * ownRow + ownOwn : xx - 2 * ofRow[c]! + square;
+      const vCenter = mine
+        ? scale * (ownOwn - ownRow)
+        : scale * ((n * ofMean[c]! - ofRow[c]!) / (n - 1) - ofRow[c]!);
+      return Math.max(0, direct + (vRow - vCenter) ** 2 / left) / (mine ? 1 + 1 / (n - 1) : divisors[c]!);
+    });
+  }
+
   function leaveOut(owner: number, out: readonly number[]): Float64Array[] {
     const { rows } = classes[owner]!;
+    if (out.length === 1 && rows.length > 1) return [leaveRowOut(owner, rows[out[0]!]!)];
     const [n, k] = [rows.length, out.length];
     const left = n - k;
     const gone = out.map((i) => Float64Array.from(rows[i]!));
@@ -201,7 +234,7 @@ function* scorer(state: State): Steps<GaussianScorer> {
     return yield* scorer({ ...state, classes: next, precision: p, solved: result, age });
   }
 
-  return { leaveOutCost: precision.cost + 2 * classes.length * dim, distances, leaveOut, alone, update };
+  return { leaveOutCost: precision.cost + classes.length * dim, distances, leaveOut, alone, update };
 }
 
 const meansOf = new WeakMap<ScorerClass, Float64Array>();
