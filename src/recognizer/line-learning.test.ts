@@ -67,6 +67,19 @@ describe("a line that is learned from", () => {
     expect(target.limits.get("washer")!.frames).toBeUndefined();
   });
 
+  it("counts a part that stays before the camera once, and a picture that comes again", async () => {
+    const { target, state, answer } = gallery(4);
+    const learner = createLineLearner(target, (error) => expect.unreachable(String(error)), {
+      every: 50,
+      delay: 0,
+    });
+    const few = Array.from({ length: 15 }, () => answer(0.1));
+    for (let i = 0; i < 600; i++) learner.observe(few[i % few.length]!);
+    for (let i = 0; i < 600; i++) learner.observe(few[0]!);
+    await learner.settled();
+    expect(state.reasons).toEqual([]);
+  });
+
   it("learns nothing from frames that a person called wrong, nor from those of another revision", async () => {
     const { target, state, answer } = gallery(2);
     const learner = createLineLearner(target, (error) => expect.unreachable(String(error)), {

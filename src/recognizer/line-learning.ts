@@ -29,6 +29,12 @@ export interface LineLearnerOptions {
 
 /** A limit that moved by less makes no revision, 8 % of its distance. */
 const leastMove = 0.08;
+/** A move that counts whatever the limit rests on. */
+const greatMove = 0.24;
+/** How many times the frames that a limit rests on are asked for to move it again by less. */
+const moreEvidence = 1.5;
+/** Frames of a class in a row whose log distances differ by less show the same. */
+const leastStep = 0.02;
 /** Frames that can still be taken back. */
 const mostRemembered = 5000;
 
@@ -42,6 +48,16 @@ const nameOf = ({ revision, candidates }: AnsweredFrame): string => {
   const nearest = candidates.reduce((a, b) => (b.distance < a.distance ? b : a));
   return `${revision} ${nearest.distance} ${nearest.label}`;
 };
+
+/**
+ * Whether a limit is to be moved: by enough, and on more frames than it rests on. So a limit is written a few times and
+ * not at every look, a process that has just begun does not undo what another learned, and servers over one store
+ * do not write against each other.
+ */
+function worthWriting(shift: number, frames: number, before: LearnedLimit | null): boolean {
+  const move = Math.abs(shift - (before?.shift ?? 0));
+  return move >= greatMove || (move >= leastMove && frames >= moreEvidence * (before?.frames ?? 0));
+}
 
 export interface LineLearner {
   /** Takes an answered frame. */
@@ -74,6 +90,21 @@ export function createLineLearner(
   const counters = new Map<string, { readonly pictures: number; readonly counter: FrameCounter }>();
   const waiting: Waiting[] = [];
   const counted = new Map<string, Waiting>();
+  /** The last frame of each class, and what frames looked like lately. */
+  const last = new Map<string, number>();
+  const lately = new Set<string>();
+  /** A part that stays before the camera, or a picture that comes again, is one frame and not many. */
+  const seenBefore = (label: string, distance: number): boolean => {
+    const log = Math.log(Math.max(distance, 1e-9));
+    const still = Math.abs(log - (last.get(label) ?? Number.NaN)) < leastStep;
+    last.set(label, log);
+    // Batches round an embedding otherwise each time, in the sixth digit.
+    const name = `${distance.toPrecision(5)} ${label}`;
+    const again = lately.has(name);
+    lately.add(name);
+    if (lately.size > mostRemembered) lately.delete(lately.keys().next().value!);
+    return still || again;
+  };
   let frames = 0;
   let work: Promise<unknown> = Promise.resolve();
 
@@ -110,7 +141,7 @@ export function createLineLearner(
       const current = known?.pictures === limit.pictures ? known.counter : null;
       const valid = old && old.pictures === limit.pictures ? old : null;
       const shift = current ? await inSlices(learningShift(current, limit, falseRejectRate)) : 0;
-      const differs = current !== null && Math.abs(shift - (valid?.shift ?? 0)) >= leastMove;
+      const differs = current !== null && worthWriting(shift, current.total, valid);
       if (!differs) {
         if (valid) learned.push(valid);
         continue;
@@ -137,6 +168,7 @@ export function createLineLearner(
       const { limit, revision, kind } = answer;
       // Of another revision its distances may mean something else; an ambiguous frame is nobody's.
       if (revision !== gallery.revision.number || kind === "ambiguous") return;
+      if (seenBefore(limit.label, limit.distance)) return;
       waiting.push({ frame: nameOf(answer), label: limit.label, distance: limit.distance });
       if (waiting.length > delay) {
         const one = waiting.shift()!;
