@@ -24,12 +24,15 @@ describe("protoline monitor check", () => {
     await protoline(folder, ["enroll", "more"]);
     const { code, out } = await protoline(folder, ["monitor", "check", "--json"]);
     expect(code).toBe(7);
-    const [worst, , best] = JSON.parse(out) as ClassQuality[];
+    const { classes } = JSON.parse(out) as { classes: ClassQuality[] };
+    const [worst, , best] = classes;
     expect(["ring", "washer"]).toContain(worst!.label);
     expect(worst).toMatchObject({ verdict: "bad" });
     expect(["ring", "washer"]).toContain(worst!.confusable!.label);
     expect(worst!.todo).toMatch(/\.jpg|lie between/);
-    expect(best).toMatchObject({ label: "gear", verdict: "good", right: { of: 8 } });
+    // One of eight may be called unknown at a stated 5 %, which makes it "watch"; none is taken for another part.
+    expect(best).toMatchObject({ label: "gear", right: { of: 8 }, wrong: { hits: 0 } });
+    expect(best!.verdict).not.toBe("bad");
   });
 });
 
@@ -37,7 +40,12 @@ describe("GET /v1/galleries/{gallery}/quality", () => {
   it("tells the quality of each class", async () => {
     const { app, close } = await testServer();
     const before = await app.inject("/v1/galleries/line-1/quality");
-    expect([before.statusCode, before.json()]).toEqual([200, { revision: 0, classes: [] }]);
+    expect(before.statusCode).toBe(200);
+    expect(before.json()).toMatchObject({
+      revision: 0,
+      classes: [],
+      expected: { classes: 0, strangers: [] },
+    });
     await enrollColors(app);
     const { classes } = (await app.inject("/v1/galleries/line-1/quality")).json() as {
       classes: ClassQuality[];

@@ -85,7 +85,10 @@ export function createTray(parts: TrayParts): Tray {
       let { embedding } = frame;
       if (embedding === null || frame.modelHash !== modelHash) {
         embedding = row(await recognizer.embed([frame.bytes]), 0);
-        await replace({ ...frame, embedding, modelHash });
+        // As it is by now: a reviewer may have worked it meanwhile, or taken it out.
+        const now = of(gallery).find(({ id }) => id === frame.id);
+        if (!now) continue;
+        await replace({ ...now, embedding, modelHash });
       }
       places.push({ id: frame.id, place: space.place(embedding) });
     }
