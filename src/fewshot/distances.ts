@@ -25,6 +25,12 @@ export function cosineDistance(a: Vector, b: Vector): number {
   return scale > 0 ? 1 - Math.max(-1, Math.min(1, dot(a, b) / scale)) : 1;
 }
 
+/** Distances below this are not told apart: a frame that was enrolled is at 0. */
+const leastDistance = 1e-9;
+
+/** The logarithm of a distance, finite also of 0. */
+export const logDistance = (distance: number): number => Math.log(Math.max(distance, leastDistance));
+
 /** The distance of two vectors of squared lengths `aa` and `bb` from their product. */
 export function distanceByProduct(metric: VectorMetric, ab: number, aa: number, bb: number): number {
   if (metric === "cosine") {

@@ -1,5 +1,6 @@
 import type { Steps } from "../core/index.ts";
 import { fitTemperature, type LeftOut } from "./confidence.ts";
+import { logDistance } from "./distances.ts";
 import type { DistinctClass } from "./distinct.ts";
 import { rowSum } from "./heads/class-sums.ts";
 import { gaussianScorer } from "./heads/gaussian.ts";
@@ -68,14 +69,9 @@ export function* makeScorers<Label>(
   return { center, head: scorer, openSet, updatable: scorer };
 }
 
-/** Distances below this are not told apart: a frame that was enrolled is at 0. */
-const leastDistance = 1e-9;
-
 /** What confidence is made of: log distances, which are spread alike in all galleries; a ridge score is none. */
 export function energiesOf(head: HeadSpec, distances: Float64Array): Float64Array {
-  return head.kind === "ridge"
-    ? distances
-    : distances.map((d) => (Number.isNaN(d) ? d : Math.log(Math.max(d, leastDistance))));
+  return head.kind === "ridge" ? distances : distances.map(logDistance);
 }
 
 /** The temperature that pictures of so many a class were found to want, before any are left out (docs/results/decision.md). */
@@ -155,7 +151,7 @@ export function leaveUnitOut<Label>(
 function scoreOf({ openSet }: LeftOutPicture): number {
   let least = Number.POSITIVE_INFINITY;
   for (let c = 0; c < openSet.length; c++) least = Math.min(least, openSet[c]!);
-  return Math.log(Math.max(least, leastDistance));
+  return logDistance(least);
 }
 
 /**
@@ -255,7 +251,7 @@ function* aloneScores<Label>(
     if (members.units.length < 2 || (least > 1 && members.units.length < 2 * least)) continue;
     if (rows > 0 && rows + members.rows.length > mostBorrowed) break;
     rows += members.rows.length;
-    out.push(scorer.alone(owner).map((all) => all.map((d) => Math.log(Math.max(d, leastDistance)))));
+    out.push(scorer.alone(owner).map((all) => all.map(logDistance)));
     yield;
   }
   return out;

@@ -1,7 +1,7 @@
 export { confidences, fitTemperature, logSoftmax } from "./confidence.ts";
 export { fitDecision, fittingDecision, novelty } from "./decision.ts";
 export { defaultDecision, defaultPriors } from "./defaults.ts";
-export { cosineDistance, euclidean, squaredEuclidean } from "./distances.ts";
+export { cosineDistance, euclidean, logDistance, squaredEuclidean } from "./distances.ts";
 export {
   type ExpectedRate,
   type ExpectedRates,
@@ -14,8 +14,6 @@ export {
   createFrameCounter,
   type FrameCounter,
   type FrameCounts,
-  fewestFrames,
-  learnedShift,
   learningShift,
 } from "./line-limits.ts";
 export { createMatcher, type Matcher, type MatcherOptions, type Nearest } from "./matching/matcher.ts";

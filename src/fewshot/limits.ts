@@ -23,7 +23,7 @@ export interface ClassScores {
 }
 
 /** Scores of its own from which a class's limit is conformal. */
-export const fewestForConformal = 60;
+const fewestForConformal = 60;
 /** Scores that the prior deviation counts as, and those that the gallery's counts as beside a class's own. */
 const priorScores = 15;
 const galleryScores = 12;
@@ -198,7 +198,7 @@ function howSure(n: number, freedom: number, rate: number): Certainty {
   return { rates: [tail(z + off), tail(z - off)], missing };
 }
 
-/** P(Z ≤ z) of a standard normal, by its series and continued fraction; error below 1e-9 (Marsaglia 2004). */
+/** P(Z ≤ z) of a standard normal, by its series (Marsaglia 2004). */
 export function normalCdf(z: number): number {
   if (z < -8) return 0;
   if (z > 8) return 1;

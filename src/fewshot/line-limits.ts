@@ -1,4 +1,5 @@
 import { finish, type Steps } from "../core/index.ts";
+import { logDistance } from "./distances.ts";
 import { normalCdf } from "./limits.ts";
 import type { Limit } from "./types.ts";
 
@@ -65,7 +66,7 @@ export function createFrameCounter(): FrameCounter {
     },
     count(distance, { fit }, by = 1) {
       if (!fit) return;
-      const z = (Math.log(Math.max(distance, 1e-9)) - fit.mean) / fit.deviation;
+      const z = (logDistance(distance) - fit.mean) / fit.deviation;
       const at = Math.min(bins - 1, Math.max(0, Math.floor((z - least) / width)));
       const change = Math.max(by, -counts[at]!);
       counts[at]! += change;

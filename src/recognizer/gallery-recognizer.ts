@@ -31,7 +31,7 @@ import {
 import { embedAgain } from "./embed-again.ts";
 import { type Eye, embedViews, look, lookAndKeep } from "./look.ts";
 import { modelMismatch, type RecognizerParts } from "./prepare.ts";
-import { samePixels } from "./same-pixels.ts";
+import { withoutSamePixels } from "./same-pixels.ts";
 import { createSight, type Sight } from "./sight.ts";
 import { buildSnapshot, nearestSupport, type Snapshot, toSupport } from "./snapshot.ts";
 import type {
@@ -163,17 +163,23 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
       reason: options.reason ?? `enroll ${quote(name)}`,
     };
     const storeStarted = performance.now();
+    let taken: readonly NewSample[] = samples;
     const result = await this.#exclusive(async () => {
       if (sight !== this.#sight) return null;
-      if (!options.allowOtherClass) this.#refuseSamePixels(name, samples, rejected);
-      const added = await this.#add(samples, {
+      if (!options.allowOtherClass) {
+        const { kept, refused } = withoutSamePixels(name, samples, [...this.samples, ...this.#waiting]);
+        taken = kept;
+        for (const { origin, error } of refused)
+          rejected.push({ origin, code: error.code, message: error.message });
+      }
+      const added = await this.#add(taken, {
         ...change,
         modelHash: sight.encoder.modelHash,
         allowOtherClass: options.allowOtherClass ?? false,
       });
       if (!added) return null;
       for (const { id, index } of added.added) {
-        const { image: _, ...sample } = samples[index]!;
+        const { image: _, ...sample } = taken[index]!;
         this.#waiting.push({ ...sample, id, who: change.who });
       }
       await this.#advance(added.revision);
@@ -189,41 +195,18 @@ export class GalleryRecognizer<Image> implements RecognizerCore<Image> {
         got: `one that ${quote(other)} holds already`,
         todo: "Remove it there, or enroll it with allowOtherClass if both names are right.",
       });
-      rejected.push({ origin: samples[index]!.origin, code: error.code, message: error.message });
+      rejected.push({ origin: taken[index]!.origin, code: error.code, message: error.message });
     }
     return {
       label: name,
-      added: result.added.map(({ id, index }) => ({ id, origin: samples[index]!.origin })),
-      duplicates: result.duplicates.map((index) => samples[index]!.origin),
+      added: result.added.map(({ id, index }) => ({ id, origin: taken[index]!.origin })),
+      duplicates: result.duplicates.map((index) => taken[index]!.origin),
       rejected,
       revision: result.revision.number,
       pending: result.pending,
       limit: this.limits.get(name) ?? null,
       ms,
     };
-  }
-
-  /** Takes out of `samples` those whose pixels another class holds in another file; the store knows files by their bytes. */
-  #refuseSamePixels(
-    name: string,
-    samples: NewSample[],
-    rejected: { origin: string; code: EnrollResult["rejected"][number]["code"]; message: string }[],
-  ): void {
-    const held = [...this.samples, ...this.#waiting].filter(({ label }) => label !== name);
-    const kept = samples.filter(({ embeddings, contentHash, origin }) => {
-      const twin = held.find(
-        (one) => one.contentHash !== contentHash && samePixels(one.embeddings[0]!, embeddings[0]!),
-      );
-      if (!twin) return true;
-      const error = new ProtolineError("SAMPLE_IN_OTHER_CLASS", {
-        expected: `a picture of ${quote(name)} alone`,
-        got: `one with the same pixels as ${quote(twin.origin)}, which ${quote(twin.label)} holds`,
-        todo: "Remove it there, or enroll it with allowOtherClass if both names are right.",
-      });
-      rejected.push({ origin, code: error.code, message: error.message });
-      return false;
-    });
-    samples.splice(0, samples.length, ...kept);
   }
 
   /** `null` where another process gave the gallery another model, which is then at hand. */

@@ -6,6 +6,7 @@ import {
   type LearnedLimit,
   type Limit,
   learningShift,
+  logDistance,
 } from "../fewshot/index.ts";
 import type { Recognition } from "./types.ts";
 
@@ -95,7 +96,7 @@ export function createLineLearner(
   const lately = new Set<string>();
   /** A part that stays before the camera, or a picture that comes again, is one frame and not many. */
   const seenBefore = (label: string, distance: number): boolean => {
-    const log = Math.log(Math.max(distance, 1e-9));
+    const log = logDistance(distance);
     const still = Math.abs(log - (last.get(label) ?? Number.NaN)) < leastStep;
     last.set(label, log);
     // Batches round an embedding otherwise each time, in the sixth digit.
@@ -123,6 +124,7 @@ export function createLineLearner(
 
   const look = async (): Promise<void> => {
     const { decision, limits } = gallery;
+    const looked = gallery.revision.number;
     const { falseRejectRate, learned: before = [] } = decision.openSet;
     const shiftBefore = new Map(before.map((one) => [one.label, one]));
     const plain = new Map<string, Limit>();
@@ -152,7 +154,8 @@ export function createLineLearner(
         `${quote(label)} by ${(100 * (Math.exp(shift - (valid?.shift ?? 0)) - 1)).toFixed(0)} % (${total} frames)`,
       );
     }
-    if (moved.length === 0) return;
+    // Another decision or other pictures came meanwhile: what was found is of before, and the next look finds it anew.
+    if (moved.length === 0 || gallery.revision.number !== looked) return;
     const { learned: _, ...openSet } = decision.openSet;
     await gallery.setDecision(
       { ...decision, openSet: { ...openSet, ...(learned.length > 0 && { learned }) } },
